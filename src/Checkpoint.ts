@@ -1,0 +1,131 @@
+/**
+ * The durable record of a batch: one JSON line per outcome in a file that people read while the run goes
+ * on, and from which an interrupted run goes on without paying for an answer twice.
+ *
+ * A run asks for each input line, in any order and from any number of fibers:
+ *
+ * 1. `restore(key)`: is there an answer of an earlier run? Then `keep` it as this line's row.
+ * 2. Otherwise `begin(key)`, then the call, then `finish(key, index, line)`.
+ * 3. When every index has its row: `seal(total)` puts the file in input order.
+ *
+ * Rows are matched by key (a hash of all that can change the answer) and occurrence, never by position:
+ * lines may be edited, inserted, removed or moved between runs.
+ *
+ * **Durable** means: `begin` and `finish` return after their line was written and `fdatasync` returned.
+ * Lines that arrive while a sync runs share the next one (group commit), so a line waits for two syncs at
+ * most, and what was reported survives `kill -9` and loss of power.
+ *
+ * Beside the output `OUT` a run keeps `OUT.lock` (who runs) and `OUT.journal` (calls begun); both are gone
+ * after `seal`. Answers that no input line asks for any more are not thrown away: `seal` moves them to
+ * `OUT.superseded.jsonl`.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { CheckpointError } from "./internal/checkpointError.js"
+import * as CheckpointFile from "./internal/checkpointFile.js"
+
+/**
+ * Why a checkpoint cannot be used. `message` says what happened and what to do.
+ *
+ * - `Locked`: another run is writing this output.
+ * - `NotACheckpoint`: the file there is something else; it was not touched.
+ * - `Version`: the file was written in a format this version does not read; it was not touched.
+ * - `Io`: the file system failed. The run cannot go on; what was reported finished is safe.
+ * - `Incomplete`: `seal` was called while a row is missing.
+ */
+export { CheckpointError }
+
+/** A success of an earlier run, handed out by `restore`. Each stored row is handed out once. */
+export interface StoredRow {
+  readonly key: string
+  /** The index the row has in the file: that of the run which wrote it. */
+  readonly index: number
+  /** The row as it is stored, without newline. */
+  readonly line: string
+  /** The line, parsed. */
+  readonly value: unknown
+  /** Its number among the rows found; for `keep`. */
+  readonly row: number
+}
+
+/** What opening an output found. */
+export interface Found {
+  /** Stored rows by status. */
+  readonly success: number
+  readonly failed: number
+  /** Keys of calls begun by an earlier run that have no outcome: they may have been billed. */
+  readonly unknown: ReadonlyArray<string>
+  /** The torn tail that was cut off: the broken end of a last write. */
+  readonly cut: Option.Option<{ readonly offset: number; readonly bytes: number; readonly text: string }>
+  /** Unreadable lines before the tail. They are passed over, and moved to `OUT.corrupt` by `seal`. */
+  readonly corrupt: number
+}
+
+/** What `seal` did. */
+export interface Sealed {
+  /** Whether the file had to be put in order; `false` if it already was. */
+  readonly rewritten: boolean
+  /** Answers that belong to no line of this run, moved to `OUT.superseded.jsonl`. */
+  readonly superseded: number
+}
+
+/** The durable record of a batch. See the module's introduction for the order of calls. */
+export class Checkpoint extends Context.Tag("floodgate/Checkpoint")<
+  Checkpoint,
+  {
+    readonly found: Found
+
+    /** Whether a stored row of any status has this key. Takes nothing. */
+    readonly has: (key: string) => Effect.Effect<boolean>
+
+    /**
+     * The stored success of this key's next occurrence, in file order; none when all were given. If the
+     * row cannot be used, ask again: another one may follow. A row that is given and not kept counts as
+     * superseded.
+     */
+    readonly restore: (key: string) => Effect.Effect<Option.Option<StoredRow>, CheckpointError>
+
+    /**
+     * Keep a restored row as row `index` of this run; its `index` is put right by `seal`. Give `line` if
+     * more than the index differs now, such as `custom_id` or `metadata`.
+     */
+    readonly keep: (row: StoredRow, index: number, line?: string) => Effect.Effect<void, CheckpointError>
+
+    /** Write down that the call for this key is about to be made. Returns once durable. */
+    readonly begin: (key: string) => Effect.Effect<void, CheckpointError>
+
+    /**
+     * Append the outcome of this key as row `index`. Returns once durable; if the caller is interrupted the
+     * line is written all the same. `line` is the row's JSON without newline and starts with
+     * `{"index":<index>,`; it has `status` and `meta.key`.
+     */
+    readonly finish: (key: string, index: number, line: string) => Effect.Effect<void, CheckpointError>
+
+    /**
+     * End of a run over `total` rows: puts the file in input order, in one atomic step, and removes the
+     * journal. Fails with `Incomplete` if an index below `total` has no row. Nothing can be written after.
+     */
+    readonly seal: (total: number) => Effect.Effect<Sealed, CheckpointError>
+  }
+>() {}
+
+/**
+ * The checkpoint in the file at `path`. Opening it locks it, reads it through once and repairs a torn tail;
+ * nothing else is changed, and a file that is not there is made only by the first write. Closing the scope
+ * writes what is pending and unlocks; the journal stays unless the run was sealed.
+ */
+export const layerFile = (path: string): Layer.Layer<Checkpoint, CheckpointError> =>
+  Layer.scoped(Checkpoint, CheckpointFile.make(path))
+
+/** A batch without a file: nothing is stored and nothing restored. */
+export const layerNone: Layer.Layer<Checkpoint> = Layer.succeed(Checkpoint, {
+  found: { success: 0, failed: 0, unknown: [], cut: Option.none(), corrupt: 0 },
+  has: () => Effect.succeed(false),
+  restore: () => Effect.succeedNone,
+  keep: () => Effect.void,
+  begin: () => Effect.void,
+  finish: () => Effect.void,
+  seal: () => Effect.succeed({ rewritten: false, superseded: 0 })
+})

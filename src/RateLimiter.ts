@@ -1,0 +1,295 @@
+/**
+ * Admits requests under the limits of their domain: requests and tokens per period, and calls in flight.
+ *
+ * A limit domain is what shares a quota, usually an account and a model, however many endpoints use it.
+ * Requests of a domain are admitted first come, first served; in any sliding window of a limit's period
+ * never more than the limit starts, from the first second on.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+import { LimitDomain, Ticket, type Time, type TooLarge } from "./internal/limitDomain.js"
+import { type Cost, type Limits, limitsFor, type RateName } from "./internal/limits.js"
+import { RequestTooLargeError } from "./LlmError.js"
+
+export type { Cost, Limits, RateName } from "./internal/limits.js"
+export { limitsFor } from "./internal/limits.js"
+
+/** Leave to make one attempt. It is given back when the attempt ends, however it ends. */
+export interface Permit {
+  /**
+   * Books the actual tokens in place of those reserved, at the time of the admission. May be called more
+   * than once, such as while an answer streams: the last word counts.
+   */
+  readonly settle: (actual: Cost) => Effect.Effect<void>
+  /** The attempt met congestion (429, 503, 529, a timeout): an adaptive concurrency is lowered. */
+  readonly congested: Effect.Effect<void>
+}
+
+/** What a server said about one limit. */
+export interface Told {
+  readonly limit?: number | undefined
+  readonly remaining?: number | undefined
+  /** Until the quota is whole again. */
+  readonly resetAfter?: Duration.DurationInput | undefined
+}
+
+/** A domain at one moment. */
+export interface DomainState {
+  readonly domain: string
+  /** The limits in force: the configured ones, tightened by what the server stated. */
+  readonly limits: Limits
+  /** How many calls may be in flight at the moment; absent where there is no such limit. */
+  readonly concurrency: number | undefined
+  /** Attempts in flight. */
+  readonly inUse: number
+  /** Requests waiting for admission. */
+  readonly waiting: number
+  /** What keeps the first of them waiting. */
+  readonly waitingFor: RateName | "concurrency" | "pause" | undefined
+  /** What the window of each limit holds at the moment. */
+  readonly used: Readonly<Partial<Record<RateName, number>>>
+  /** When the pause ends, in epoch milliseconds. */
+  readonly pausedUntil: number | undefined
+  /** Why the domain is paused. */
+  readonly pauseReason: string | undefined
+}
+
+export interface Service {
+  /**
+   * Runs `use` once the domain admits it. A request that is larger than a whole limit fails at once.
+   * Interrupted while waiting, the request gives back all it held; once it has started it counts, however
+   * it ends.
+   */
+  readonly withPermit: <A, E, R>(
+    domain: string,
+    cost: Cost,
+    use: (permit: Permit) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | RequestTooLargeError, R>
+  /** Admits nothing in the domain until `hint` has passed (and a little jitter); the later end wins. */
+  readonly pause: (domain: string, hint: Duration.DurationInput, reason: string) => Effect.Effect<void>
+  /** Replaces the domain's limits. What was admitted so far still counts. */
+  readonly setLimits: (domain: string, limits: Limits) => Effect.Effect<void>
+  /**
+   * Takes over what the server stated with an answer. A stated limit tightens the configured one, or stands
+   * in where none is configured; use by others that we could not know is counted until it resets.
+   */
+  readonly observe: (domain: string, told: Readonly<Partial<Record<RateName, Told>>>) => Effect.Effect<void>
+  readonly state: (domain: string) => Effect.Effect<DomainState>
+  /** All domains in use so far. */
+  readonly states: Effect.Effect<ReadonlyArray<DomainState>>
+  /** The domain's state now and after each change; a slow reader sees only the newest. */
+  readonly changes: (domain: string) => Stream.Stream<DomainState>
+}
+
+/** The service. Give it with {@link layer} or {@link layerUnlimited}, once: two layers are two quotas. */
+export class RateLimiter extends Context.Tag("floodgate/RateLimiter")<RateLimiter, Service>() {}
+
+/** What {@link layer} needs to know. */
+export interface Options {
+  /**
+   * The limits of the domains, by name or by a pattern in which `*` stands for any characters:
+   * `{ "openai/gpt-4o*": { requestsPerMinute: 500 }, "*": { concurrency: 64 } }`. Each domain that a pattern
+   * matches has a quota of its own. See {@link limitsFor} for which of several wins. A domain that none
+   * matches is unlimited.
+   */
+  readonly domains?: Readonly<Record<string, Limits>> | undefined
+}
+
+/** The jitter after a server's hint: up to this share of it, and never more than a second. */
+const jitterShare = 0.05
+const maxJitter = 1_000
+
+const tooLargeError = (domain: string, { amount, limit, name }: TooLarge) =>
+  new RequestTooLargeError({
+    provider: domain,
+    code: "request_exceeds_rate_limit",
+    message: `The request needs ${amount} of ${name}, and the limit of ${domain} is ${limit}`
+  })
+
+const makeTime = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+  const origin = clock.unsafeCurrentTimeNanos()
+  let latest = 0
+  const time: Time = {
+    now: () => {
+      latest = Math.max(latest, Number(clock.unsafeCurrentTimeNanos() - origin) / 1_000_000)
+      return latest
+    },
+    // A fiber that sleeps, fires, and sleeps again if firing started it anew, which under load it always does.
+    makeTimer: (fire) => {
+      let sleeper: Fiber.RuntimeFiber<void> | undefined
+      let generation = 0
+      let firing = false
+      let next: number | undefined
+      const sleep = (millis: number, mine: number): Effect.Effect<void> =>
+        Effect.flatMap(clock.sleep(Duration.millis(millis)), () => {
+          if (mine !== generation) return Effect.void
+          next = undefined
+          firing = true
+          fire()
+          firing = false
+          if (next !== undefined) return sleep(next, mine)
+          sleeper = undefined
+          return Effect.void
+        })
+      const stop = () => {
+        generation++
+        sleeper?.unsafeInterruptAsFork(FiberId.none)
+        sleeper = undefined
+      }
+      return {
+        start: (millis) => {
+          if (firing) {
+            next = millis
+          } else {
+            stop()
+            sleeper = runFork(sleep(millis, generation))
+          }
+        },
+        stop
+      }
+    }
+  }
+  return { time, epochMillis: () => clock.unsafeCurrentTimeMillis() }
+})
+
+/** Builds the service on the clock of the fiber that builds it. */
+export const make = Effect.fnUntraced(function* (options?: Options) {
+  const { epochMillis, time } = yield* makeTime
+  const domains = new Map<string, LimitDomain>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const domain of domains.values()) domain.close()
+    })
+  )
+
+  const domainOf = (name: string): LimitDomain => {
+    let domain = domains.get(name)
+    if (domain === undefined) {
+      domain = new LimitDomain(limitsFor(options?.domains ?? {}, name) ?? {}, time)
+      domains.set(name, domain)
+    }
+    return domain
+  }
+
+  const stateOf = (name: string): DomainState => {
+    const { pauseLeft, ...snapshot } = domainOf(name).snapshot()
+    return { domain: name, ...snapshot, pausedUntil: pauseLeft > 0 ? epochMillis() + pauseLeft : undefined }
+  }
+
+  const withPermit: Service["withPermit"] = <A, E, R>(
+    name: string,
+    cost: Cost,
+    use: (permit: Permit) => Effect.Effect<A, E, R>
+  ) =>
+    Effect.uninterruptibleMask((restore): Effect.Effect<A, E | RequestTooLargeError, R> => {
+      const domain = domainOf(name)
+      const ticket = domain.enter(cost)
+      if (!(ticket instanceof Ticket)) return Effect.fail(tooLargeError(name, ticket))
+
+      const run = (): Effect.Effect<A, E, R> => {
+        const permit: Permit = {
+          settle: (actual) => Effect.sync(() => domain.settle(ticket, actual)),
+          congested: Effect.sync(() => domain.congested(ticket))
+        }
+        return Effect.matchCauseEffect(restore(Effect.suspend(() => use(permit))), {
+          onFailure: (cause) => {
+            domain.release(ticket, false)
+            return Effect.failCause(cause)
+          },
+          onSuccess: (value) => {
+            domain.release(ticket, true)
+            return Effect.succeed(value)
+          }
+        })
+      }
+      if (ticket.status === "admitted") return run()
+
+      const admission = Effect.async<void, RequestTooLargeError>((resume) => {
+        ticket.onDecided((refused) =>
+          resume(refused === undefined ? Effect.void : Effect.fail(tooLargeError(name, refused)))
+        )
+      })
+      return Effect.matchCauseEffect(restore(admission), {
+        onFailure: (cause) => {
+          domain.leave(ticket)
+          return Effect.failCause(cause)
+        },
+        onSuccess: () => {
+          domain.start(ticket)
+          return run()
+        }
+      })
+    })
+
+  return RateLimiter.of({
+    withPermit,
+    pause: (name, hint, reason) =>
+      Effect.map(Random.next, (random) => {
+        const millis = Duration.toMillis(hint)
+        domainOf(name).pause(millis + random * Math.min(millis * jitterShare, maxJitter), reason)
+      }),
+    setLimits: (name, limits) => Effect.sync(() => domainOf(name).setLimits(limits)),
+    observe: (name, told) =>
+      Effect.sync(() => {
+        const domain = domainOf(name)
+        for (const [rate, { limit, remaining, resetAfter }] of Object.entries(told)) {
+          domain.observe(rate as RateName, {
+            limit,
+            remaining,
+            resetAfter: resetAfter === undefined ? undefined : Duration.toMillis(resetAfter)
+          })
+        }
+      }),
+    state: (name) => Effect.sync(() => stateOf(name)),
+    states: Effect.sync(() => Array.from(domains.keys(), stateOf)),
+    changes: (name) =>
+      Stream.asyncPush<void>(
+        (emit) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              emit.single()
+              return domainOf(name).watch(() => emit.single())
+            }),
+            (unwatch) => Effect.sync(unwatch)
+          ),
+        { bufferSize: 1, strategy: "sliding" }
+      ).pipe(Stream.map(() => stateOf(name)))
+  })
+})
+
+/** A limiter in the memory of this process. */
+export const layer = (options?: Options): Layer.Layer<RateLimiter> => Layer.scoped(RateLimiter, make(options))
+
+const noPermit: Permit = { settle: () => Effect.void, congested: Effect.void }
+
+/** Admits everything at once, and neither pauses nor learns. */
+export const layerUnlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, {
+  withPermit: (_domain, _cost, use) => Effect.suspend(() => use(noPermit)),
+  pause: () => Effect.void,
+  setLimits: () => Effect.void,
+  observe: () => Effect.void,
+  state: (domain) => Effect.succeed(unlimitedState(domain)),
+  states: Effect.succeed([]),
+  changes: (domain) => Stream.succeed(unlimitedState(domain))
+})
+
+const unlimitedState = (domain: string): DomainState => ({
+  domain,
+  limits: {},
+  concurrency: undefined,
+  inUse: 0,
+  waiting: 0,
+  waitingFor: undefined,
+  used: {},
+  pausedUntil: undefined,
+  pauseReason: undefined
+})

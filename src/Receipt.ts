@@ -1,0 +1,79 @@
+/**
+ * What a batch did, in numbers.
+ */
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type { Settled } from "./Outcome.js"
+
+/** The sums of a run so far, or of a whole one. */
+export const Receipt = Schema.Struct({
+  /** Outcomes so far. */
+  requests: Schema.Number,
+  succeeded: Schema.Number,
+  failed: Schema.Number,
+  /** Successes from the cache, or shared with an equal request of the same run. */
+  cached: Schema.Number,
+  /** Successes that an earlier run had left in the checkpoint. */
+  resumed: Schema.Number,
+  /** HTTP calls made. */
+  attempts: Schema.Number,
+  /** Tokens of the answers that this run asked for: not of cached and resumed ones. */
+  inputTokens: Schema.Number,
+  outputTokens: Schema.Number,
+  wallSeconds: Schema.Number,
+  /** Failures by the error's tag. */
+  errors: Schema.Record({ key: Schema.String, value: Schema.Number }),
+  /** Whether the run was stopped before its end. */
+  interrupted: Schema.Boolean,
+  /**
+   * Keys of requests that an earlier run had sent when it was killed, whose answers never arrived, and that this
+   * run sent again: they may have been paid for twice.
+   */
+  outcomeUnknown: Schema.Array(Schema.String)
+})
+export type Receipt = typeof Receipt.Type
+
+/** Adds outcomes up, one by one. Mutable: it is told of every outcome of a batch. */
+export interface Tally {
+  readonly add: (settled: Settled) => void
+  readonly receipt: (end: { readonly wallSeconds: number; readonly interrupted: boolean }) => Receipt
+}
+
+/** An empty tally. `unknown` are the keys whose fate an earlier run left open, as the checkpoint found them. */
+export const tally = (unknown: ReadonlyArray<string> = []): Tally => {
+  const open = new Set(unknown)
+  const outcomeUnknown: Array<string> = []
+  const errors: Record<string, number> = {}
+  const sums = { requests: 0, succeeded: 0, failed: 0, cached: 0, resumed: 0, attempts: 0 }
+  const tokens = { inputTokens: 0, outputTokens: 0 }
+  return {
+    add: ({ meta, outcome }) => {
+      sums.requests++
+      const resumed = meta.resumed === true
+      if (!resumed) sums.attempts += meta.attempts
+      if (!resumed && meta.attempts > 0 && meta.key !== undefined && open.delete(meta.key)) {
+        outcomeUnknown.push(meta.key)
+      }
+      if (Either.isLeft(outcome)) {
+        const { _tag } = outcome.left
+        sums.failed++
+        errors[_tag] = (errors[_tag] ?? 0) + 1
+        return
+      }
+      sums.succeeded++
+      if (resumed) sums.resumed++
+      else if (meta.cached) sums.cached++
+      else {
+        tokens.inputTokens += outcome.right.usage.inputTokens
+        tokens.outputTokens += outcome.right.usage.outputTokens
+      }
+    },
+    receipt: (end) => ({
+      ...sums,
+      ...tokens,
+      ...end,
+      errors: { ...errors },
+      outcomeUnknown: [...outcomeUnknown]
+    })
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * What the user asks, provider-neutral, immutable and serialisable.
+ *
+ * Each kind of request is a `Schema.TaggedRequest`, so that its success and failure types, its encoding and
+ * its identity come with it. A parameter left out is never sent: the provider's default holds.
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { InvalidRequestError, LlmError } from "./LlmError.js"
+import { type Content, conversation, Message } from "./Message.js"
+import { ChatResponse } from "./Response.js"
+
+const JsonObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+/** A function that the model may call. `parameters` is a JSON Schema. */
+export const FunctionTool = Schema.Struct({
+  type: Schema.Literal("function"),
+  name: Schema.String,
+  description: Schema.optional(Schema.String),
+  parameters: Schema.optional(JsonObject),
+  /** Have the provider hold the arguments to the schema. */
+  strict: Schema.optional(Schema.NullOr(Schema.Boolean))
+})
+
+/** A tool, choice or format that only the provider knows, sent as it is. */
+export const ProviderValue = Schema.Struct({ type: Schema.Literal("provider"), value: Schema.Unknown })
+
+export const Tool = Schema.Union(FunctionTool, ProviderValue)
+export type Tool = typeof Tool.Type
+
+/** Whether and which tools the model must call. `{ type: "function", name }` forces that one. */
+export const ToolChoice = Schema.Union(
+  Schema.Literal("auto", "none", "required"),
+  Schema.Struct({ type: Schema.Literal("function"), name: Schema.String }),
+  ProviderValue
+)
+export type ToolChoice = typeof ToolChoice.Type
+
+/** Free text, any JSON object, or JSON that fits a schema. */
+export const ResponseFormat = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("text") }),
+  Schema.Struct({ type: Schema.Literal("json") }),
+  Schema.Struct({
+    type: Schema.Literal("jsonSchema"),
+    name: Schema.String,
+    description: Schema.optional(Schema.String),
+    schema: JsonObject,
+    strict: Schema.optional(Schema.NullOr(Schema.Boolean))
+  }),
+  ProviderValue
+)
+export type ResponseFormat = typeof ResponseFormat.Type
+
+const chatFields = {
+  /** The model; the endpoint's own if absent. */
+  model: Schema.optional(Schema.String),
+  messages: Schema.Array(Message),
+  /** Randomness, 0 to 2 with most providers. */
+  temperature: Schema.optional(Schema.Number),
+  /** Nucleus sampling: the share of probability mass considered. */
+  topP: Schema.optional(Schema.Number),
+  /** The most tokens the answer may have, reasoning included. */
+  maxTokens: Schema.optional(Schema.Number),
+  /** Texts at which the answer ends. */
+  stop: Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String))),
+  /** Best-effort repeatability. */
+  seed: Schema.optional(Schema.Number),
+  /** How many answers to give; the second and further are in `alternatives`. */
+  n: Schema.optional(Schema.Number),
+  logprobs: Schema.optional(Schema.Boolean),
+  topLogprobs: Schema.optional(Schema.Number),
+  /** Bias by token id, -100 to 100. */
+  logitBias: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number })),
+  frequencyPenalty: Schema.optional(Schema.Number),
+  presencePenalty: Schema.optional(Schema.Number),
+  responseFormat: Schema.optional(ResponseFormat),
+  tools: Schema.optional(Schema.Array(Tool)),
+  toolChoice: Schema.optional(ToolChoice),
+  parallelToolCalls: Schema.optional(Schema.Boolean),
+  /** How much to think: `"none"`, `"minimal"`, `"low"`, `"medium"`, `"high"`, … as the model allows. */
+  reasoningEffort: Schema.optional(Schema.String),
+  /** How much to say: `"low"`, `"medium"`, `"high"`. */
+  verbosity: Schema.optional(Schema.String),
+  /** Price and speed class: `"auto"`, `"default"`, `"flex"`, `"priority"`, … */
+  serviceTier: Schema.optional(Schema.String),
+  /** Whether the provider keeps the answer for its dashboards. */
+  store: Schema.optional(Schema.Boolean),
+  /** Labels that are sent to the provider and kept by it (OpenAI's `metadata`). */
+  labels: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.String })),
+  /** Routes requests with a common prefix to one prompt cache. */
+  promptCacheKey: Schema.optional(Schema.String),
+  /** A stable, hashed id of the end user. */
+  safetyIdentifier: Schema.optional(Schema.String),
+  /** Body fields that the provider knows and we do not: sent as they are. */
+  extra: Schema.optional(JsonObject),
+  /** Your own id of the request: comes back with its outcome, is never sent. */
+  id: Schema.optional(Schema.NullOr(Schema.String)),
+  /** Whatever belongs to the request in your books: comes back with its outcome, is never sent. */
+  metadata: Schema.optional(JsonObject)
+}
+
+/**
+ * A conversation for which the model writes the next turn.
+ *
+ * @example
+ * import { Chat, Message } from "floodgate"
+ *
+ * const request = new Chat({ messages: [Message.user("Why is the sky blue?")], maxTokens: 200 })
+ */
+export class Chat extends Schema.TaggedRequest<Chat>()("Chat", {
+  failure: LlmError,
+  success: ChatResponse,
+  payload: chatFields
+}) {
+  /** A chat of one prompt, with standing instructions and parameters if given. */
+  static prompt(
+    prompt: Content,
+    options?: Omit<ChatFields, "messages"> & { readonly system?: string | undefined }
+  ): Chat {
+    const { system, ...parameters } = options ?? {}
+    return new Chat({ ...parameters, messages: conversation(prompt, { system }) })
+  }
+}
+
+/** The fields of a {@link Chat}, as a plain object has them. */
+export type ChatFields = ConstructorParameters<typeof Chat>[0]
+
+/** Any request. One member now; the other kinds join here. */
+export const Request = Schema.Union(Chat)
+export type Request = typeof Request.Type
+
+/** What `batch` and `complete` take: a request, or a plain object of the same shape. */
+export type RequestInput = Request | ChatFields
+
+const knownFields: ReadonlySet<string> = new Set([...Object.keys(chatFields), "_tag"])
+
+const invalid = (message: string) => Either.left(new InvalidRequestError({ provider: "floodgate", message }))
+
+/**
+ * A request from a request or a plain object. A field that no request has is an error that names it: nothing
+ * a user wrote is silently dropped.
+ */
+export const fromInput = (input: RequestInput): Either.Either<Request, InvalidRequestError> => {
+  if (input instanceof Chat) return Either.right(input)
+  if (typeof input !== "object" || input === null) {
+    return invalid(`A request is an object with "messages", not ${JSON.stringify(input) ?? typeof input}`)
+  }
+  for (const field in input) {
+    if (!knownFields.has(field)) {
+      return invalid(`Unknown field "${field}". Fields that only the provider knows go into "extra"`)
+    }
+  }
+  return Either.mapLeft(
+    ParseResult.validateEither(chatStruct)(input),
+    (error) =>
+      new InvalidRequestError({
+        provider: "floodgate",
+        message: ParseResult.ArrayFormatter.formatIssueSync(error)
+          .slice(0, 3)
+          .map((issue) => `${issue.path.join(".")}: ${issue.message}`)
+          .join("; ")
+      })
+  ).pipe(Either.map((fields) => new Chat(fields, { disableValidation: true })))
+}
+
+const chatStruct = Schema.Struct(chatFields)

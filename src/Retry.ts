@@ -1,0 +1,76 @@
+/**
+ * When a failed attempt is made again. This is the only place that retries.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import { isRetryable, type LlmError, waitHint } from "./LlmError.js"
+
+/** Reads the error of each failed attempt; ends when the request is to fail with it. */
+export type Policy = Schedule.Schedule<unknown, LlmError>
+
+export interface Options {
+  /** Attempts after the first. Default 8; `"forever"` only ends with an error that no retry can mend. */
+  readonly maxRetries?: number | "forever" | undefined
+  /** The wait before the first retry; doubled for each further one. Default 500 milliseconds. */
+  readonly base?: Duration.DurationInput | undefined
+  /** The longest wait of our own making. Default 60 seconds. A server's hint may be longer. */
+  readonly cap?: Duration.DurationInput | undefined
+  /**
+   * The longest hint that is waited for: a request told to come back later than this fails with what it was
+   * told. Default 10 minutes.
+   */
+  readonly patience?: Duration.DurationInput | undefined
+}
+
+/**
+ * How many retries each class of error gets at most, below `maxRetries`: an attempt that timed out may have
+ * been billed.
+ */
+const mostRetries: Partial<Record<LlmError["_tag"], number>> = { TimeoutError: 3 }
+
+/** How much longer than for others the backoff is: a provider without capacity needs time. */
+const backoffFactor: Partial<Record<LlmError["_tag"], number>> = { OverloadedError: 4 }
+
+/**
+ * Capped exponential backoff over typed errors. A wait is the longer of our backoff and the server's hint,
+ * plus up to a quarter of the backoff drawn at random: never sooner than the server asked.
+ */
+export const make = (options: Options = {}): Policy => {
+  const base = Duration.toMillis(options.base ?? "500 millis")
+  const cap = Duration.toMillis(options.cap ?? "60 seconds")
+  const patience = Duration.decode(options.patience ?? "10 minutes")
+  const most = options.maxRetries === "forever" ? Number.POSITIVE_INFINITY : (options.maxRetries ?? 8)
+  const retries = (error: LlmError) => Math.min(most, mostRetries[error._tag] ?? Number.POSITIVE_INFINITY)
+  return Schedule.unfold(0, (retry) => retry + 1).pipe(
+    Schedule.intersect(Schedule.identity<LlmError>()),
+    Schedule.whileOutput(
+      ([retry, error]) =>
+        retry < retries(error) && isRetryable(error) && Duration.lessThanOrEqualTo(waitHint(error), patience)
+    ),
+    Schedule.addDelayEffect(([retry, error]) => {
+      // 2 ** 30 is past any cap; larger powers would overflow to Infinity
+      const backoff = Math.min(cap, base * (backoffFactor[error._tag] ?? 1) * 2 ** Math.min(retry, 30))
+      return Effect.map(Random.next, (random) =>
+        Duration.sum(
+          Duration.max(Duration.millis(backoff), waitHint(error)),
+          Duration.millis(random * (backoff / 4))
+        )
+      )
+    })
+  )
+}
+
+/** The policy of all requests that state none of their own. */
+export class RetryPolicy extends Context.Reference<RetryPolicy>()("floodgate/RetryPolicy", {
+  defaultValue: () => make()
+}) {}
+
+/** Another policy for an application. */
+export const layer = (options: Options): Layer.Layer<RetryPolicy> => Layer.succeed(RetryPolicy, make(options))
+
+/** No retry at all. */
+export const never: Policy = Schedule.stop

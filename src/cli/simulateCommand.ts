@@ -1,0 +1,66 @@
+/** `floodgate simulate` */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Option from "effect/Option"
+
+const optional = <A>(option: Options.Options<A>) =>
+  option.pipe(Options.optional, Options.map(Option.getOrUndefined))
+
+const number = (name: string, description: string) =>
+  optional(Options.float(name).pipe(Options.withPseudoName("N"), Options.withDescription(description)))
+
+const text = (name: string, pseudoName: string, description: string) =>
+  optional(Options.text(name).pipe(Options.withPseudoName(pseudoName), Options.withDescription(description)))
+
+const options = {
+  port: Options.integer("port").pipe(
+    Options.withPseudoName("N"),
+    Options.withDefault(4010),
+    Options.withDescription("Port to listen on; 0 takes any free one")
+  ),
+  host: Options.text("host").pipe(
+    Options.withPseudoName("ADDRESS"),
+    Options.withDefault("127.0.0.1"),
+    Options.withDescription("Address to listen on")
+  ),
+  latency: text("latency", "TIME", "Time to an answer: 300ms, or evenly from 200ms..2s"),
+  tokensPerSecond: number("tokens-per-second", "Speed of generation, added to the latency"),
+  outputTokens: text("output-tokens", "N", "Tokens of an answer: 50, or evenly from 20..60 (the default)"),
+  rps: number("rps", "Requests a second that are let through; 429 for the rest"),
+  rpm: number("rpm", "Requests a minute"),
+  tpm: number("tpm", "Tokens a minute"),
+  maxConcurrency: number("max-concurrency", "Requests in flight at once"),
+  fault: Options.text("fault").pipe(
+    Options.withPseudoName("KIND=SHARE[:TIME]"),
+    Options.withDescription(
+      "Share of attempts that go wrong; repeatable. A status (500=5%, 429=5%:1s with retry-after), reset, stall, truncate, malformed, refusal, contentFilter, empty, errorBody, or delay=5%:10s"
+    ),
+    Options.repeated
+  ),
+  script: text(
+    "script",
+    "FILE",
+    'JSON list of faults for chosen requests: [{"at": 3, "fault": {"kind": "reset"}}]'
+  ),
+  models: text("models", "LIST", "Models that exist, with commas between; default: every one"),
+  contextWindow: number("context-window", "Tokens of prompt and answer that a model takes"),
+  lenient: Options.boolean("lenient").pipe(
+    Options.withDescription("Ignore unknown parameters, as compatible servers do; OpenAI refuses them")
+  ),
+  seed: Options.integer("seed").pipe(
+    Options.withPseudoName("N"),
+    Options.withDefault(1),
+    Options.withDescription("Decides answers, latencies and faults")
+  ),
+  log: text("log", "FILE", "File to which each request is appended, as JSON lines")
+}
+
+/** What the command line says, as it was written. */
+export type Flags = Command.Command.ParseConfig<typeof options>
+
+/** The command; what it does is loaded when it runs. */
+export const simulateCommand = Command.make("simulate", options).pipe(
+  Command.withDescription(
+    "Start a local server that speaks OpenAI's API, with limits, latency, faults and a billing log"
+  )
+)

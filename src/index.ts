@@ -1,0 +1,25 @@
+/**
+ * floodgate: a request goes in, and its one paid-for answer comes out.
+ */
+
+export { batch, batchStream } from "./Batch.js"
+export * as Cache from "./Cache.js"
+export * as CacheStore from "./CacheStore.js"
+export * as Checkpoint from "./Checkpoint.js"
+export { complete } from "./Complete.js"
+export * as Endpoint from "./Endpoint.js"
+export * as HttpClientPool from "./HttpClientPool.js"
+export * as LlmError from "./LlmError.js"
+export * as Message from "./Message.js"
+export * as Outcome from "./Outcome.js"
+export * as Providers from "./Providers.js"
+export * as OpenAi from "./providers/OpenAi.js"
+export { OpenAILive } from "./providers/OpenAi.js"
+export * as RateLimiter from "./RateLimiter.js"
+export * as Request from "./Request.js"
+export { Chat } from "./Request.js"
+export * as Response from "./Response.js"
+export * as Retry from "./Retry.js"
+export * as Router from "./Router.js"
+export * as Throttle from "./Throttle.js"
+export * as Usage from "./Usage.js"

@@ -1,0 +1,40 @@
+/**
+ * The identity of a request: two requests with one key are the same question.
+ */
+import { createHash } from "node:crypto"
+import type { Resolved } from "../Router.js"
+
+/** Raised when the meaning of a key changes, so that old answers are never read as new ones. */
+export const version = 1
+
+/** Fields of a request that cannot change its answer. */
+const notIdentity: ReadonlySet<string> = new Set(["id", "metadata"])
+
+/**
+ * Canonical JSON after RFC 8785: members sorted by UTF-16 code units, no white space, numbers and strings as
+ * ECMAScript writes them; members that are `undefined` are not there.
+ */
+export const canonicalJson = (value: unknown): string => {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null"
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
+  // only enumerable own members: class instances and plain objects of the same shape are equal
+  const members = value as Readonly<Record<string, unknown>>
+  let json = ""
+  for (const name of Object.keys(members).sort()) {
+    const member = members[name]
+    if (member === undefined || typeof member === "function") continue
+    json += `${json === "" ? "" : ","}${JSON.stringify(name)}:${canonicalJson(member)}`
+  }
+  return `{${json}}`
+}
+
+/** SHA-256 of the canonical request with the source of its answers, in base64url (43 characters). */
+export const cacheKey = ({ request, source }: Resolved): string => {
+  const identity: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(request)) {
+    if (!notIdentity.has(field)) identity[field] = value
+  }
+  return createHash("sha256")
+    .update(`floodgate/${version}\n${source}\n${canonicalJson(identity)}`)
+    .digest("base64url")
+}

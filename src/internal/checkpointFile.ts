@@ -1,0 +1,294 @@
+/** The checkpoint in a file: locks it, reads what is there, appends to it, and puts it in order. */
+import * as fs from "node:fs/promises"
+import { basename, dirname, join, resolve } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { Found, Sealed, StoredRow } from "../Checkpoint.js"
+import * as AppendLog from "./appendLog.js"
+import { CheckpointError, io, ioError } from "./checkpointError.js"
+import * as FileLock from "./fileLock.js"
+import * as IntentJournal from "./intentJournal.js"
+import * as OutcomeRow from "./outcomeRow.js"
+import * as RowIndex from "./rowIndex.js"
+import * as RowReader from "./rowReader.js"
+import * as RowScan from "./rowScan.js"
+import * as RowSeal from "./rowSeal.js"
+import * as RowSlots from "./rowSlots.js"
+
+/** A journal grown beyond this is written anew, with the calls in flight only. */
+const journalBytes = 4 << 20
+
+const orIfAbsent =
+  <B>(absent: B) =>
+  (cause: unknown): B => {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return absent
+    throw cause
+  }
+
+/** The real path of the output, so that a file has one lock however it is named. */
+const realPath = (output: string): Effect.Effect<string, CheckpointError> =>
+  Effect.gen(function* () {
+    const asked = resolve(output)
+    const folder = yield* io("use the folder of", output, () => fs.realpath(dirname(asked)))
+    const path = yield* io("use", output, () =>
+      fs.realpath(asked).catch(orIfAbsent(join(folder, basename(asked))))
+    )
+    const stat = yield* io("use", output, () => fs.stat(path).catch(orIfAbsent(undefined)))
+    if (stat === undefined || stat.isFile()) return path
+    return yield* new CheckpointError({
+      reason: "NotACheckpoint",
+      path: output,
+      message: `${output} is ${stat.isDirectory() ? "a folder" : "no regular file"}: choose another output`
+    })
+  })
+
+/** A file open until the scope closes; none if it does not exist. */
+const openExisting = (
+  path: string
+): Effect.Effect<Option.Option<fs.FileHandle>, CheckpointError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      io("open", path, () => fs.open(path, "r+").catch(orIfAbsent(undefined))),
+      (handle) => Effect.promise(async () => handle?.close())
+    ),
+    Option.fromNullable
+  )
+
+/** What an earlier run left: its rows by key, and its calls without an outcome. */
+const load = (path: string, journal: string, handle: Option.Option<fs.FileHandle>) =>
+  Effect.gen(function* () {
+    const intents = yield* IntentJournal.read(journal)
+    const rows = RowIndex.make()
+    const unknown = IntentJournal.tally()
+    for (const [key, count] of intents === undefined ? [] : IntentJournal.open(intents))
+      unknown.add(key, count)
+    let success = 0
+    let failed = 0
+    let size = 0
+    let scan: RowScan.Scan = { end: 0, tail: "", unterminated: false, corrupt: [] }
+    if (Option.isSome(handle)) {
+      size = (yield* io("read", path, () => handle.value.stat())).size
+      scan = yield* RowScan.run({
+        path,
+        handle: handle.value,
+        size,
+        ours: intents !== undefined,
+        onRow: (row, offset, bytes) => {
+          if (row.success) success++
+          else failed++
+          rows.add(row.key, row.success, row.index, offset, bytes)
+          if (intents !== undefined && offset >= intents.base) unknown.add(row.key, -1)
+        }
+      })
+    }
+    const found: Found = {
+      success,
+      failed,
+      unknown: Array.from(unknown.counts).flatMap(([key, count]) => new Array<string>(count).fill(key)),
+      cut:
+        scan.end < size
+          ? Option.some({ offset: scan.end, bytes: size - scan.end, text: scan.tail })
+          : Option.none(),
+      corrupt: scan.corrupt.length
+    }
+    return { rows, scan, unknown, found }
+  })
+
+/** Opens the output at `output` for one run. The file is made at the first write, not before. */
+export const make = Effect.fnUntraced(function* (output: string) {
+  const path = yield* realPath(output)
+  const journalPath = `${path}.journal`
+  const scratchPath = `${path}.moved.tmp`
+  const orderedPath = `${path}.sealed.tmp`
+
+  // The lock is the first thing written: it also shows whether this place can be written to.
+  yield* FileLock.acquire(`${path}.lock`)
+  const existing = yield* openExisting(path)
+  const { rows, scan, unknown, found } = yield* load(path, journalPath, existing)
+  yield* io("clear", path, async () => {
+    for (const left of [scratchPath, orderedPath, `${journalPath}.tmp`]) await fs.rm(left, { force: true })
+  })
+  if (Option.isSome(existing) && Option.isSome(found.cut)) {
+    yield* io("repair", path, async () => {
+      await existing.value.truncate(scan.end)
+      await existing.value.datasync()
+    })
+  }
+
+  const slots = RowSlots.make()
+  const begun = IntentJournal.tally()
+  let moved = 0
+  let scratched = 0
+
+  const closing = (log: AppendLog.AppendLog) => Effect.ignore(log.close)
+  const outcomes = yield* Effect.acquireRelease(
+    AppendLog.make({
+      path,
+      size: scan.end,
+      open: Effect.gen(function* () {
+        const handle = yield* io("open", path, () => fs.open(path, Option.isSome(existing) ? "r+" : "wx"))
+        if (Option.isNone(existing)) yield* RowSeal.syncFolder(dirname(path))
+        if (!scan.unterminated) return { handle, size: scan.end }
+        yield* io("write", path, () => handle.write("\n", scan.end))
+        return { handle, size: scan.end + 1 }
+      })
+    }),
+    closing
+  )
+  const journal = yield* Effect.acquireRelease(
+    AppendLog.make({
+      path: journalPath,
+      size: 0,
+      reopenAbove: journalBytes,
+      open: Effect.suspend(() => {
+        // Sizes and tallies change together, when a group is durable, so they agree here.
+        const text = IntentJournal.content({ base: outcomes.size(), unknown, begun })
+        return io("write", journalPath, async () => {
+          const handle = await fs.open(`${journalPath}.tmp`, "w")
+          await handle.write(text)
+          await handle.datasync()
+          await fs.rename(`${journalPath}.tmp`, journalPath)
+          return { handle, size: Buffer.byteLength(text) }
+        }).pipe(Effect.zipLeft(RowSeal.syncFolder(dirname(path))))
+      })
+    }),
+    closing
+  )
+  const scratch = yield* Effect.acquireRelease(
+    AppendLog.make({
+      path: scratchPath,
+      size: 0,
+      durable: false,
+      open: io("create", scratchPath, async () => ({ handle: await fs.open(scratchPath, "w"), size: 0 }))
+    }),
+    (log) =>
+      Effect.zipRight(
+        closing(log),
+        Effect.promise(() => fs.rm(scratchPath, { force: true }).catch(() => {}))
+      )
+  )
+
+  const readStored = Option.map(existing, (handle) => RowReader.make(handle.fd))
+
+  const restore = (key: string): Effect.Effect<Option.Option<StoredRow>, CheckpointError> =>
+    Effect.suspend(() => {
+      if (Option.isNone(readStored)) return Effect.succeedNone
+      while (true) {
+        const row = rows.take(key)
+        if (row === -1) return Effect.succeedNone
+        let line: string
+        try {
+          line = readStored.value(rows.offset(row), rows.bytes(row)).toString()
+        } catch (cause) {
+          return Effect.fail(ioError("read", path, cause))
+        }
+        const stored = OutcomeRow.parse(line)
+        if (typeof stored === "string") {
+          return Effect.fail(
+            ioError("read", path, new Error("it was changed by another program during the run"))
+          )
+        }
+        // Another key of the same hash: its own line asks for it in vain, and is sent again.
+        if (stored.key !== key) continue
+        return Effect.succeedSome({ key, index: stored.index, line, value: stored.value, row })
+      }
+    })
+
+  const keep = (row: StoredRow, index: number, line?: string): Effect.Effect<void, CheckpointError> =>
+    Effect.suspend(() => {
+      if (slots.has(index)) return Effect.dieMessage(`row ${index} of ${path} was given twice`)
+      rows.keep(row.row)
+      if (line === undefined || line === row.line) {
+        if (row.index !== index) moved++
+        slots.set(index, { moved: false, offset: rows.offset(row.row), bytes: rows.bytes(row.row) })
+        return Effect.void
+      }
+      return scratch.append(line, (offset, bytes) => {
+        scratched++
+        slots.set(index, { moved: true, offset, bytes })
+      })
+    })
+
+  const begin = (key: string): Effect.Effect<void, CheckpointError> =>
+    Effect.suspend(() => journal.append(IntentJournal.beginLine(key), () => begun.add(key, 1)))
+
+  const finish = (key: string, index: number, line: string): Effect.Effect<void, CheckpointError> =>
+    Effect.suspend(() => {
+      if (slots.has(index)) return Effect.dieMessage(`row ${index} of ${path} was given twice`)
+      if (
+        !line.startsWith(OutcomeRow.prefix(index)) ||
+        !line.includes(JSON.stringify(key)) ||
+        line.includes("\n")
+      ) {
+        return Effect.dieMessage(`not a line of row ${index} with key ${key}: ${line.slice(0, 100)}`)
+      }
+      return outcomes.append(line, (offset, bytes) => {
+        slots.set(index, { moved: false, offset, bytes })
+        begun.add(key, -1)
+        unknown.add(key, -1)
+      })
+    })
+
+  const missing = (total: number): number => {
+    for (let index = 0; index < total; index++) if (!slots.has(index)) return index
+    return -1
+  }
+
+  const rewrite = (total: number): Effect.Effect<Sealed, CheckpointError> =>
+    Effect.gen(function* () {
+      const places = (from: Iterable<number>) =>
+        Array.from(from, (row) => ({ offset: rows.offset(row), bytes: rows.bytes(row) }))
+      const superseded = places(rows.superseded())
+      const { mode } = yield* io("read", path, () => fs.stat(path))
+      yield* RowSeal.writeOrdered({
+        path,
+        movedPath: Option.liftPredicate(scratchPath, () => scratched > 0),
+        slots,
+        total,
+        target: orderedPath,
+        mode
+      })
+      if (superseded.length > 0) yield* RowSeal.moveLines(path, superseded, `${path}.superseded.jsonl`)
+      if (scan.corrupt.length > 0) yield* RowSeal.moveLines(path, scan.corrupt, `${path}.corrupt`)
+      // The journal speaks of places in the old file, so it goes first.
+      yield* Effect.uninterruptible(
+        Effect.zipRight(
+          removeJournal,
+          Effect.zipRight(
+            io("put in order", path, () => fs.rename(orderedPath, path)),
+            RowSeal.syncFolder(dirname(path))
+          )
+        )
+      )
+      return { rewritten: true, superseded: superseded.length }
+    }).pipe(Effect.onError(() => Effect.promise(() => fs.rm(orderedPath, { force: true }).catch(() => {}))))
+
+  const removeJournal = Effect.zipRight(
+    io("remove", journalPath, () => fs.rm(journalPath, { force: true })),
+    RowSeal.syncFolder(dirname(path))
+  )
+
+  const seal = (total: number): Effect.Effect<Sealed, CheckpointError> =>
+    Effect.gen(function* () {
+      const index = missing(total)
+      if (index !== -1) {
+        return yield* new CheckpointError({
+          reason: "Incomplete",
+          path,
+          message: `${path} has no row ${index} of ${total} yet; run again to complete it`
+        })
+      }
+      for (const log of [outcomes, journal, scratch]) yield* log.close
+      if (Option.isNone(existing) && outcomes.size() === 0) {
+        yield* io("create", path, () => fs.writeFile(path, "", { flag: "wx", flush: true }))
+        yield* removeJournal
+        return { rewritten: false, superseded: 0 }
+      }
+      if (moved > 0 || !RowSeal.inOrder(slots, total, outcomes.size())) return yield* rewrite(total)
+      yield* removeJournal
+      return { rewritten: false, superseded: 0 }
+    })
+
+  return { found, has: (key: string) => Effect.sync(() => rows.has(key)), restore, keep, begin, finish, seal }
+})

@@ -1,0 +1,207 @@
+/**
+ * The road of one request below the batch: cache, then retry around router, limiter and provider. Services are
+ * looked up once, so that a request costs a few closures and no context.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schedule from "effect/Schedule"
+import { Cache } from "../Cache.js"
+import type { Endpoint } from "../Endpoint.js"
+import { CancelledError, InvalidRequestError, type LlmError } from "../LlmError.js"
+import type { Outcome } from "../Outcome.js"
+import { type Attempt, Providers } from "../Providers.js"
+import { type Permit, RateLimiter } from "../RateLimiter.js"
+import { fromInput, type Request, type RequestInput } from "../Request.js"
+import { type Meta, type Response, withMeta } from "../Response.js"
+import { type Policy, RetryPolicy } from "../Retry.js"
+import { type Resolved, Router } from "../Router.js"
+import { cacheKey } from "./cacheKey.js"
+import { promptCharacters, tokensOf } from "./tokenEstimate.js"
+import { told } from "./told.js"
+
+/** The services below every request. */
+export type Services = Providers | Cache | RateLimiter | Router
+
+export interface Options {
+  /**
+   * How long one attempt may take, from sending to the last byte. Default 10 minutes, as the providers' own
+   * clients have it: a long answer of a slow model is not a failure.
+   */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** When a failed attempt is made again. Default: the `RetryPolicy` at hand. */
+  readonly retry?: Policy | undefined
+}
+
+/** What became of a request, with its meta in either case. */
+export interface Completed {
+  readonly outcome: Outcome
+  readonly meta: Meta
+}
+
+export interface Completer {
+  /** The request as it will be asked, or why it cannot be. */
+  readonly resolve: (input: RequestInput) => Effect.Effect<Resolved, LlmError>
+  /**
+   * The outcome of a request. `beforeCall` runs once, before its first HTTP call, and not at all if none is
+   * made; if it fails, there is no call.
+   */
+  readonly complete: <E>(
+    resolved: Resolved,
+    options: { readonly key?: string | undefined; readonly beforeCall?: Effect.Effect<void, E> | undefined }
+  ) => Effect.Effect<Completed, E>
+}
+
+/** What is noted down while a request is on its way. */
+interface Story {
+  attempts: number
+  endpoint: string | undefined
+  /** Endpoints that failed this request. */
+  failed: Set<string> | undefined
+}
+
+const noneFailed: ReadonlySet<string> = new Set()
+
+export const make = (options: Options): Effect.Effect<Completer, never, Services> =>
+  Effect.gen(function* () {
+    const providers = yield* Providers
+    const router = yield* Router
+    const limiter = yield* RateLimiter
+    const cache = yield* Cache
+    const policy = options.retry ?? (yield* RetryPolicy)
+    const clock = yield* Effect.clock
+    const timeoutMs = Duration.toMillis(options.timeout ?? "10 minutes")
+
+    /** Tells the limiter what an attempt taught us. */
+    const book = (
+      endpoint: Endpoint,
+      permit: Permit,
+      { outcome, throttle }: Attempt
+    ): Effect.Effect<void> => {
+      const rates = told(throttle)
+      const observed = rates === undefined ? Effect.void : limiter.observe(endpoint.domain, rates)
+      if (Either.isRight(outcome)) {
+        return Effect.zipRight(observed, permit.settle(outcome.right.usage))
+      }
+      const error = outcome.left
+      switch (error._tag) {
+        case "RateLimitError":
+        case "OverloadedError": {
+          const { verdict } = throttle
+          const paused =
+            verdict._tag === "Wait" ? limiter.pause(endpoint.domain, verdict.for, error.message) : Effect.void
+          return observed.pipe(Effect.zipRight(permit.congested), Effect.zipRight(paused))
+        }
+        case "TimeoutError":
+          return Effect.zipRight(observed, permit.congested)
+        default:
+          return observed
+      }
+    }
+
+    const attemptAt = (
+      request: Request,
+      endpoint: Endpoint,
+      story: Story,
+      beforeCall: Effect.Effect<void, LlmError>
+    ): Effect.Effect<Response, LlmError> => {
+      const provider = providers.get(endpoint.provider)
+      if (provider === undefined) {
+        return Effect.fail(
+          new InvalidRequestError({
+            provider: endpoint.provider,
+            message: `Endpoint ${endpoint.id} names the provider "${endpoint.provider}", which is not at hand`
+          })
+        )
+      }
+      const cost = {
+        inputTokens: tokensOf(promptCharacters(request)),
+        outputTokens: request.maxTokens ?? 0
+      }
+      return limiter.withPermit(endpoint.domain, cost, (permit) => {
+        const call = Effect.suspend(() => {
+          story.attempts++
+          story.endpoint = endpoint.id
+          return Effect.flatMap(provider.attempt(request, endpoint, timeoutMs), (attempt) =>
+            Effect.zipRight(book(endpoint, permit, attempt), attempt.outcome)
+          )
+        })
+        return story.attempts === 0 ? Effect.zipRight(beforeCall, call) : call
+      })
+    }
+
+    const attempt = (
+      request: Request,
+      story: Story,
+      beforeCall: Effect.Effect<void, LlmError>
+    ): Effect.Effect<Response, LlmError> =>
+      Effect.flatMap(router.select(request, story.failed ?? noneFailed), (endpoint) =>
+        Effect.tapError(attemptAt(request, endpoint, story, beforeCall), () =>
+          Effect.sync(() => {
+            story.failed ??= new Set()
+            story.failed.add(endpoint.id)
+          })
+        )
+      )
+
+    /** The schedule is only built once an attempt has failed: most never do. */
+    const retried = (once: Effect.Effect<Response, LlmError>): Effect.Effect<Response, LlmError> =>
+      Effect.catchAll(once, (error) =>
+        Effect.flatMap(Schedule.driver(policy), (driver) => {
+          const again = (error: LlmError): Effect.Effect<Response, LlmError> =>
+            Effect.matchEffect(driver.next(error), {
+              onFailure: () => Effect.fail(error),
+              onSuccess: () => Effect.catchAll(once, again)
+            })
+          return again(error)
+        })
+      )
+
+    const resolve: Completer["resolve"] = (input) => Effect.flatMap(fromInput(input), router.resolve)
+
+    const complete: Completer["complete"] = <E>(
+      resolved: Resolved,
+      { beforeCall, key }: { key?: string | undefined; beforeCall?: Effect.Effect<void, E> | undefined }
+    ) =>
+      Effect.suspend((): Effect.Effect<Completed, E> => {
+        const start = clock.unsafeCurrentTimeMillis()
+        const story: Story = { attempts: 0, endpoint: undefined, failed: undefined }
+        // an equal request of another run may be waiting for this call: it must not get this run's failure
+        let stopped: { readonly error: E } | undefined
+        const before =
+          beforeCall === undefined
+            ? Effect.void
+            : Effect.catchAll(beforeCall, (error) => {
+                stopped = { error }
+                return Effect.fail(
+                  new CancelledError({ provider: "floodgate", message: "The run that asked was stopped" })
+                )
+              })
+        const call = retried(attempt(resolved.request, story, before))
+        const keyed = cache.enabled ? (key ?? cacheKey(resolved)) : undefined
+        const answered =
+          keyed === undefined
+            ? Effect.map(call, (response) => ({ response, origin: "call" as const }))
+            : cache.getOrCall(keyed, call)
+        const metaOf = (cached: boolean, requestId: string | undefined): Meta => ({
+          attempts: story.attempts,
+          cached,
+          latencyMs: clock.unsafeCurrentTimeMillis() - start,
+          ...(story.endpoint === undefined ? undefined : { endpoint: story.endpoint }),
+          ...(requestId === undefined ? undefined : { requestId }),
+          ...(keyed === undefined && key === undefined ? undefined : { key: keyed ?? key })
+        })
+        return Effect.matchEffect(answered, {
+          onSuccess: ({ origin, response }) => {
+            const meta = metaOf(origin !== "call", origin === "store" ? undefined : response.meta.requestId)
+            return Effect.succeed({ outcome: Either.right(withMeta(response, meta)), meta })
+          },
+          onFailure: (error) =>
+            stopped === undefined
+              ? Effect.succeed({ outcome: Either.left(error), meta: metaOf(false, error.requestId) })
+              : Effect.fail(stopped.error)
+        })
+      })
+
+    return { resolve, complete }
+  })

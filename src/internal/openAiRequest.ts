@@ -1,0 +1,294 @@
+/**
+ * A chat request in OpenAI's wire form, and back.
+ *
+ * Source: OpenAI's API description of `POST /chat/completions`.
+ */
+import * as Either from "effect/Either"
+import { InvalidRequestError } from "../LlmError.js"
+import type { Content, Message, Part } from "../Message.js"
+import {
+  type Chat,
+  type ChatFields,
+  fromInput,
+  type ResponseFormat,
+  type Tool,
+  type ToolChoice
+} from "../Request.js"
+
+type Json = Readonly<Record<string, unknown>>
+type Writable<A> = { -readonly [K in keyof A]: A[K] }
+
+/** Parameters that differ in name only. */
+const renamed = {
+  temperature: "temperature",
+  topP: "top_p",
+  stop: "stop",
+  seed: "seed",
+  n: "n",
+  logprobs: "logprobs",
+  topLogprobs: "top_logprobs",
+  logitBias: "logit_bias",
+  frequencyPenalty: "frequency_penalty",
+  presencePenalty: "presence_penalty",
+  parallelToolCalls: "parallel_tool_calls",
+  reasoningEffort: "reasoning_effort",
+  verbosity: "verbosity",
+  serviceTier: "service_tier",
+  store: "store",
+  labels: "metadata",
+  promptCacheKey: "prompt_cache_key",
+  safetyIdentifier: "safety_identifier"
+} as const satisfies Partial<Record<keyof ChatFields, string>>
+
+const renamedEntries = Object.entries(renamed) as ReadonlyArray<[keyof typeof renamed, string]>
+
+/** The wire's names of those parameters, without `metadata`, which only OpenAI gives a meaning. */
+export const parameterNames: ReadonlyArray<string> = Object.values(renamed).filter(
+  (wire) => wire !== "metadata"
+)
+
+/**
+ * Models that think before they answer. They take `max_completion_tokens` and refuse `max_tokens`, and read
+ * standing instructions from a `developer` message.
+ */
+export const isReasoningModel = (model: string): boolean =>
+  /^(ft:)?(o\d|gpt-[5-9])/.test(model) && !/^(ft:)?gpt-5-chat/.test(model)
+
+// --- to the wire -------------------------------------------------------------------------------------------
+
+const encodePart = (part: Part): unknown => {
+  switch (part.type) {
+    case "text":
+      return { type: "text", text: part.text }
+    case "image":
+      return {
+        type: "image_url",
+        image_url: part.detail === undefined ? { url: part.url } : { url: part.url, detail: part.detail }
+      }
+    case "audio":
+      return { type: "input_audio", input_audio: { data: part.data, format: part.format } }
+    case "file":
+      return { type: "file", file: { filename: part.filename, file_data: part.data, file_id: part.fileId } }
+    case "provider":
+      return part.value
+  }
+}
+
+const encodeContent = (content: Content): unknown =>
+  typeof content === "string" ? content : content.map(encodePart)
+
+const encodeMessage = (message: Message, reasoning: boolean): Json => {
+  switch (message.role) {
+    case "system":
+      return {
+        role: reasoning ? "developer" : "system",
+        content: encodeContent(message.content),
+        name: message.name,
+        ...message.extra
+      }
+    case "user":
+      return { role: "user", content: encodeContent(message.content), name: message.name, ...message.extra }
+    case "assistant":
+      return {
+        role: "assistant",
+        content: message.content == null ? message.content : encodeContent(message.content),
+        name: message.name,
+        refusal: message.refusal,
+        tool_calls: message.toolCalls?.map((call) => ({
+          id: call.id,
+          type: "function",
+          function: { name: call.name, arguments: call.arguments }
+        })),
+        ...message.extra
+      }
+    case "tool":
+      return {
+        role: "tool",
+        tool_call_id: message.toolCallId,
+        content: encodeContent(message.content),
+        ...message.extra
+      }
+  }
+}
+
+const encodeTool = (tool: Tool): unknown => {
+  if (tool.type === "provider") return tool.value
+  const { type, ...definition } = tool
+  return { type, function: definition }
+}
+
+const encodeToolChoice = (choice: ToolChoice): unknown => {
+  if (typeof choice === "string") return choice
+  return choice.type === "provider" ? choice.value : { type: "function", function: { name: choice.name } }
+}
+
+const encodeResponseFormat = (format: ResponseFormat): unknown => {
+  switch (format.type) {
+    case "text":
+      return { type: "text" }
+    case "json":
+      return { type: "json_object" }
+    case "jsonSchema": {
+      const { type: _, ...schema } = format
+      return { type: "json_schema", json_schema: schema }
+    }
+    case "provider":
+      return format.value
+  }
+}
+
+/** The body of the call: what the request sets and nothing else; `extra` is laid over it as it is. */
+export const encode = (chat: Chat, model: string): Json => {
+  const reasoning = isReasoningModel(model)
+  const body: Record<string, unknown> = {
+    model,
+    messages: chat.messages.map((message) => encodeMessage(message, reasoning))
+  }
+  for (const [field, wire] of renamedEntries) {
+    if (chat[field] !== undefined) body[wire] = chat[field]
+  }
+  if (chat.maxTokens !== undefined) {
+    body[reasoning ? "max_completion_tokens" : "max_tokens"] = chat.maxTokens
+  }
+  if (chat.responseFormat !== undefined) body.response_format = encodeResponseFormat(chat.responseFormat)
+  if (chat.tools !== undefined) body.tools = chat.tools.map(encodeTool)
+  if (chat.toolChoice !== undefined) body.tool_choice = encodeToolChoice(chat.toolChoice)
+  return chat.extra === undefined ? body : { ...body, ...chat.extra }
+}
+
+// --- from the wire -----------------------------------------------------------------------------------------
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Whether an object has these keys and no others: what else it has must not be lost. */
+const hasOnly = (value: Json, keys: ReadonlyArray<string>): boolean =>
+  Object.keys(value).every((key) => keys.includes(key))
+
+const decodePart = (part: unknown): unknown => {
+  if (!isObject(part)) return part
+  if (part.type === "text" && hasOnly(part, ["type", "text"])) return part
+  const { image_url: image, input_audio: audio, file } = part
+  if (
+    part.type === "image_url" &&
+    isObject(image) &&
+    hasOnly(part, ["type", "image_url"]) &&
+    hasOnly(image, ["url", "detail"])
+  ) {
+    return { type: "image", ...image }
+  }
+  if (part.type === "input_audio" && isObject(audio) && hasOnly(audio, ["data", "format"])) {
+    return { type: "audio", ...audio }
+  }
+  if (
+    part.type === "file" &&
+    isObject(file) &&
+    hasOnly(part, ["type", "file"]) &&
+    hasOnly(file, ["file_data", "file_id", "filename"])
+  ) {
+    return defined({ type: "file", data: file.file_data, fileId: file.file_id, filename: file.filename })
+  }
+  return { type: "provider", value: part }
+}
+
+const defined = (value: Json): Json =>
+  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined))
+
+const decodeContent = (content: unknown): unknown =>
+  Array.isArray(content) ? content.map(decodePart) : content
+
+const decodeMessage = (message: unknown): unknown => {
+  if (!isObject(message)) return message
+  const { role, content, name, tool_calls: calls, tool_call_id: toolCallId, refusal, ...extra } = message
+  const plainCalls =
+    Array.isArray(calls) &&
+    calls.every((call) => isObject(call) && call.type === "function" && isObject(call.function))
+  if (calls !== undefined && !plainCalls) Object.assign(extra, { tool_calls: calls })
+  if (refusal === null) Object.assign(extra, { refusal })
+  return defined({
+    role: role === "developer" ? "system" : role,
+    content: decodeContent(content),
+    name,
+    toolCallId,
+    refusal: refusal ?? undefined,
+    toolCalls: plainCalls
+      ? calls.map((call) => ({ id: call.id, name: call.function.name, arguments: call.function.arguments }))
+      : undefined,
+    extra: Object.keys(extra).length === 0 ? undefined : extra
+  })
+}
+
+const decodeTool = (tool: unknown): unknown =>
+  isObject(tool) &&
+  tool.type === "function" &&
+  hasOnly(tool, ["type", "function"]) &&
+  isObject(tool.function) &&
+  hasOnly(tool.function, ["name", "description", "parameters", "strict"])
+    ? { type: "function", ...tool.function }
+    : { type: "provider", value: tool }
+
+const decodeToolChoice = (choice: unknown): unknown => {
+  if (choice === "auto" || choice === "none" || choice === "required") return choice
+  return isObject(choice) && choice.type === "function" && isObject(choice.function)
+    ? { type: "function", name: choice.function.name }
+    : { type: "provider", value: choice }
+}
+
+const decodeResponseFormat = (format: unknown): unknown => {
+  if (isObject(format)) {
+    if (format.type === "text") return { type: "text" }
+    if (format.type === "json_object") return { type: "json" }
+    const schema = format.json_schema
+    if (
+      format.type === "json_schema" &&
+      isObject(schema) &&
+      hasOnly(schema, ["name", "description", "schema", "strict"])
+    ) {
+      return { type: "jsonSchema", ...schema }
+    }
+  }
+  return { type: "provider", value: format }
+}
+
+/**
+ * A request from a body written for OpenAI's chat completions endpoint. What has no field of ours goes into
+ * `extra`. `stream` and `stream_options` are left out: how an answer travels is not part of the question.
+ */
+export const decode = (
+  body: Json,
+  own: Pick<ChatFields, "id" | "metadata"> = {}
+): Either.Either<Chat, InvalidRequestError> => {
+  const {
+    model,
+    messages,
+    max_tokens: maxTokens,
+    max_completion_tokens: maxCompletionTokens,
+    response_format: responseFormat,
+    tools,
+    tool_choice: toolChoice,
+    stream: _stream,
+    stream_options: _streamOptions,
+    ...rest
+  } = body
+  if (!Array.isArray(messages)) {
+    return Either.left(
+      new InvalidRequestError({ provider: "floodgate", message: `"messages" must be a list of messages` })
+    )
+  }
+  const extra: Record<string, unknown> = { ...rest }
+  const fields: Record<string, unknown> = { messages: messages.map(decodeMessage) }
+  for (const [field, wire] of renamedEntries) {
+    // OpenAI takes an explicit null for most parameters and reads it as "not set"
+    if (extra[wire] != null) fields[field] = extra[wire]
+    delete extra[wire]
+  }
+  if (model != null) fields.model = model
+  const limit = maxCompletionTokens ?? maxTokens
+  if (limit != null) fields.maxTokens = limit
+  if (responseFormat != null) fields.responseFormat = decodeResponseFormat(responseFormat)
+  if (tools != null) fields.tools = Array.isArray(tools) ? tools.map(decodeTool) : tools
+  if (toolChoice != null) fields.toolChoice = decodeToolChoice(toolChoice)
+  if (Object.keys(extra).length > 0) fields.extra = extra
+  // the wire is untyped: fromInput checks every field
+  return fromInput({ ...fields, ...own } as unknown as Writable<ChatFields>)
+}

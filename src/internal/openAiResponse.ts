@@ -1,0 +1,201 @@
+/**
+ * OpenAI's chat completion, normalised. Lenient as OpenAI-compatible servers need it: usage missing, tool call
+ * ids missing or empty, arguments as objects, reasoning under either of its two names.
+ */
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { NetworkError, ServerError } from "../LlmError.js"
+import type { ToolCall } from "../Message.js"
+import { ChatResponse, type Choice, type FinishReason, type Meta } from "../Response.js"
+import type { Usage } from "../Usage.js"
+import { tokensOf } from "./tokenEstimate.js"
+
+const nullish = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
+
+const WireFunction = Schema.Struct({
+  name: nullish(Schema.String),
+  arguments: Schema.optional(Schema.Unknown)
+})
+
+const WireMessage = Schema.Struct({
+  content: nullish(Schema.Union(Schema.String, Schema.Array(Schema.Unknown))),
+  refusal: nullish(Schema.String),
+  reasoning_content: nullish(Schema.String),
+  reasoning: nullish(Schema.String),
+  tool_calls: nullish(
+    Schema.Array(Schema.Struct({ id: nullish(Schema.String), function: nullish(WireFunction) }))
+  ),
+  function_call: nullish(WireFunction)
+})
+
+const WireChoice = Schema.Struct({
+  finish_reason: nullish(Schema.String),
+  message: WireMessage,
+  logprobs: Schema.optional(Schema.Unknown)
+})
+
+const WireUsage = Schema.Struct({
+  prompt_tokens: nullish(Schema.Number),
+  completion_tokens: nullish(Schema.Number),
+  prompt_tokens_details: nullish(
+    Schema.Struct({
+      cached_tokens: nullish(Schema.Number),
+      cache_write_tokens: nullish(Schema.Number),
+      audio_tokens: nullish(Schema.Number)
+    })
+  ),
+  completion_tokens_details: nullish(
+    Schema.Struct({ reasoning_tokens: nullish(Schema.Number), audio_tokens: nullish(Schema.Number) })
+  )
+})
+
+const WireCompletion = Schema.Struct({
+  id: nullish(Schema.String),
+  model: nullish(Schema.String),
+  choices: Schema.NonEmptyArray(WireChoice),
+  usage: nullish(WireUsage),
+  service_tier: nullish(Schema.String)
+})
+
+const decodeWire = Schema.decodeUnknownEither(WireCompletion)
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  stop: "stop",
+  length: "length",
+  tool_calls: "tool_calls",
+  function_call: "tool_calls",
+  content_filter: "content_filter",
+  error: "error",
+  abort: "error",
+  insufficient_system_resource: "error"
+}
+
+const toolCall = (
+  id: string | null | undefined,
+  call: typeof WireFunction.Type | null | undefined,
+  index: number
+): ToolCall => {
+  const given = call?.arguments
+  return {
+    id: id || `call_${index}`,
+    name: call?.name ?? "",
+    // a model that calls without arguments may send "" for {}
+    arguments: typeof given === "string" ? given || "{}" : JSON.stringify(given ?? {})
+  }
+}
+
+const toolCalls = (message: typeof WireMessage.Type): ReadonlyArray<ToolCall> => {
+  if (message.tool_calls) return message.tool_calls.map((call, i) => toolCall(call.id, call.function, i))
+  return message.function_call ? [toolCall(undefined, message.function_call, 0)] : []
+}
+
+const text = (content: typeof WireMessage.Type.content): string => {
+  if (typeof content === "string") return content
+  if (!content) return ""
+  return content
+    .map((part) =>
+      typeof part === "object" && part !== null && "text" in part && typeof part.text === "string"
+        ? part.text
+        : ""
+    )
+    .join("")
+}
+
+const choice = (wire: typeof WireChoice.Type): Choice => {
+  const calls = toolCalls(wire.message)
+  const raw = wire.finish_reason
+  // a forced function ends with "stop": the calls tell, not the reason
+  const finishReason: FinishReason = wire.message.refusal
+    ? "content_filter"
+    : calls.length > 0 && (raw === "stop" || raw == null)
+      ? "tool_calls"
+      : ((raw == null ? undefined : finishReasons[raw]) ?? "other")
+  return {
+    text: text(wire.message.content),
+    finishReason,
+    toolCalls: calls,
+    ...(wire.message.refusal ? { refusal: wire.message.refusal } : undefined),
+    ...(wire.logprobs == null ? undefined : { logprobs: wire.logprobs })
+  }
+}
+
+/** cached and cache-write tokens are parts of `prompt_tokens`, reasoning is part of `completion_tokens` */
+const usageOf = (wire: typeof WireUsage.Type): Usage => {
+  const input = wire.prompt_tokens_details
+  const output = wire.completion_tokens_details
+  const usage: { -readonly [K in keyof Usage]: Usage[K] } = {
+    inputTokens: wire.prompt_tokens ?? 0,
+    outputTokens: wire.completion_tokens ?? 0
+  }
+  if (input?.cached_tokens != null) usage.cacheReadTokens = input.cached_tokens
+  if (input?.cache_write_tokens != null) usage.cacheWriteTokens = input.cache_write_tokens
+  if (output?.reasoning_tokens != null) usage.reasoningTokens = output.reasoning_tokens
+  if (input?.audio_tokens) usage.audioInputTokens = input.audio_tokens
+  if (output?.audio_tokens) usage.audioOutputTokens = output.audio_tokens
+  return usage
+}
+
+/** Where the server states no usage. */
+const estimatedUsage = (promptCharacters: number, answer: Choice): Usage => ({
+  inputTokens: tokensOf(promptCharacters),
+  outputTokens: tokensOf(answer.text.length),
+  estimated: true
+})
+
+const blankMeta: Meta = { attempts: 1, cached: false, latencyMs: 0 }
+
+/** What the answer was asked with, for the fields that a server may leave out. */
+export interface Asked {
+  readonly provider: string
+  readonly model: string
+  readonly promptCharacters: number
+  readonly requestId: string | undefined
+}
+
+/** The answer, or the typed error for a 2xx that holds none. */
+export const decode = (
+  body: unknown,
+  asked: Asked
+): Either.Either<ChatResponse, NetworkError | ServerError> => {
+  const parsed = decodeWire(body)
+  const context = {
+    provider: asked.provider,
+    ...(asked.requestId === undefined ? undefined : { requestId: asked.requestId })
+  }
+  if (Either.isLeft(parsed)) {
+    return Either.left(
+      new NetworkError({ ...context, message: `the answer is not a chat completion: ${issue(parsed.left)}` })
+    )
+  }
+  const wire = parsed.right
+  const [first, ...others] = wire.choices
+  const { logprobs, ...answer } = choice(first)
+  if (answer.finishReason === "error") {
+    return Either.left(
+      new ServerError({ ...context, message: `the model stopped with "${first.finish_reason}"` })
+    )
+  }
+  const reasoning = first.message.reasoning_content || first.message.reasoning
+  return Either.right(
+    new ChatResponse(
+      {
+        ...answer,
+        ...(wire.id ? { id: wire.id } : undefined),
+        ...(first.finish_reason == null ? undefined : { rawFinishReason: first.finish_reason }),
+        ...(reasoning ? { reasoning } : undefined),
+        ...(logprobs === undefined ? undefined : { logprobs }),
+        ...(others.length === 0 ? undefined : { alternatives: others.map(choice) }),
+        usage: wire.usage ? usageOf(wire.usage) : estimatedUsage(asked.promptCharacters, answer),
+        model: wire.model || asked.model,
+        provider: asked.provider,
+        ...(wire.service_tier ? { serviceTier: wire.service_tier } : undefined),
+        raw: body,
+        meta: asked.requestId === undefined ? blankMeta : { ...blankMeta, requestId: asked.requestId }
+      },
+      // every field was just made from a checked one
+      { disableValidation: true }
+    )
+  )
+}
+
+const issue = (error: { readonly message: string }): string => error.message.replace(/\s+/g, " ").slice(-200)

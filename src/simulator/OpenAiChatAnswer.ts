@@ -1,0 +1,214 @@
+/**
+ * `POST /v1/chat/completions`: what is answered, as one body or as a stream of chunks.
+ */
+import * as JsonInstance from "./JsonInstance.js"
+import * as Text from "./Text.js"
+import type { Answer, AnswerContext } from "./Wire.js"
+
+/** A tool the request insists on. */
+export interface ForcedTool {
+  readonly name: string
+  /** JSON Schema of the arguments; absent if it takes none. */
+  readonly schema: unknown
+  readonly finish?: "stop"
+}
+
+/** What the answer depends on. */
+export interface Question {
+  readonly model: string
+  /** Text of the last user message. */
+  readonly asked: string
+  readonly inputTokens: number
+  readonly n: number
+  /** Most tokens of each choice, reasoning included. */
+  readonly maxTokens: number | undefined
+  readonly stop: ReadonlyArray<string>
+  /** JSON Schema the text must fit; absent for prose. */
+  readonly json: unknown
+  readonly tool: ForcedTool | undefined
+  /** Alternatives per token; absent if log probabilities were not asked for. */
+  readonly topLogprobs: number | undefined
+  readonly reasons: boolean
+  readonly stream: boolean
+  readonly includeUsage: boolean
+}
+
+interface ToolCall {
+  readonly id: string
+  readonly type: "function"
+  readonly function: { readonly name: string; readonly arguments: string }
+}
+
+interface Choice {
+  readonly content: string | null
+  readonly refusal: string | null
+  readonly toolCalls: ReadonlyArray<ToolCall> | undefined
+  readonly finish: "stop" | "length" | "tool_calls" | "content_filter"
+  readonly visibleTokens: number
+  readonly reasoningTokens: number
+}
+
+const cutAtStop = (text: string, stop: ReadonlyArray<string>): string => {
+  const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0)
+  return ends.length === 0 ? text : text.slice(0, Math.min(...ends))
+}
+
+/** Reasoning comes first and is paid from the same allowance. */
+const choose = (question: Question, context: AnswerContext, index: number): Choice => {
+  const { hash } = context
+  const allowance = question.maxTokens ?? Number.POSITIVE_INFINITY
+  const reasoningTokens = question.reasons ? Math.min(context.reasoningTokens, allowance) : 0
+  const room = allowance - reasoningTokens
+  const finished = (text: string) => {
+    const visibleTokens = Text.tokensOf(text.length)
+    return visibleTokens > room
+      ? { text: text.slice(0, room * Text.charsPerToken), visibleTokens: room, cut: true }
+      : { text, visibleTokens, cut: false }
+  }
+  const none = { content: null, refusal: null, toolCalls: undefined, reasoningTokens }
+
+  switch (context.bent) {
+    case "refusal": {
+      const { text, visibleTokens } = finished("I'm sorry, I can't assist with that request.")
+      return { ...none, refusal: text, finish: "stop", visibleTokens }
+    }
+    case "contentFilter":
+      return { ...none, content: "", finish: "content_filter", visibleTokens: 0 }
+    case "empty":
+      return { ...none, content: "", finish: "stop", visibleTokens: 0 }
+    default:
+  }
+
+  const label = Text.mark(hash, index)
+  if (question.tool !== undefined) {
+    const { finish, name, schema } = question.tool
+    const fitting = JSON.stringify(JsonInstance.make(schema ?? { type: "object" }, label))
+    const { cut, text, visibleTokens } = finished(fitting)
+    const call: ToolCall = {
+      id: `call_${hash.text}${context.seq.toString(36)}_${index}`,
+      type: "function",
+      function: { name, arguments: text }
+    }
+    return { ...none, toolCalls: [call], finish: cut ? "length" : (finish ?? "tool_calls"), visibleTokens }
+  }
+  const full =
+    question.json === undefined
+      ? Text.answer(hash, question.asked, index, context.outputTokens)
+      : JSON.stringify(JsonInstance.make(question.json, label))
+  const { cut, text, visibleTokens } = finished(cutAtStop(full, question.stop))
+  return { ...none, content: text, finish: cut ? "length" : "stop", visibleTokens }
+}
+
+const logprobsOf = (text: string, topLogprobs: number) => {
+  const one = (token: string, rank: number) => ({
+    token,
+    logprob: -0.125 * (rank + 1),
+    bytes: [...Buffer.from(token)]
+  })
+  return {
+    content: Text.splitTokens(text).map((token) => ({
+      ...one(token, 0),
+      top_logprobs: Array.from({ length: topLogprobs }, (_, rank) =>
+        rank === 0 ? one(token, 0) : one(`${token}${rank}`, rank)
+      )
+    })),
+    refusal: null
+  }
+}
+
+const usageOf = (question: Question, context: AnswerContext, choices: ReadonlyArray<Choice>) => {
+  let completion = 0
+  let reasoning = 0
+  for (const choice of choices) {
+    completion += choice.visibleTokens + choice.reasoningTokens
+    reasoning += choice.reasoningTokens
+  }
+  // OpenAI caches prompts of 1024 tokens and more, in steps of 128.
+  const cached =
+    question.inputTokens < 1024 ? 0 : Math.floor((question.inputTokens * context.cachedShare) / 128) * 128
+  return {
+    prompt_tokens: question.inputTokens,
+    completion_tokens: completion,
+    total_tokens: question.inputTokens + completion,
+    prompt_tokens_details: { cached_tokens: cached, audio_tokens: 0 },
+    completion_tokens_details: {
+      reasoning_tokens: reasoning,
+      audio_tokens: 0,
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0
+    }
+  }
+}
+
+const chunksOf = (
+  question: Question,
+  choices: ReadonlyArray<Choice>,
+  chunkTokens: number
+): ReadonlyArray<ReadonlyArray<unknown>> => {
+  const chunks: Array<ReadonlyArray<unknown>> = []
+  for (const [index, choice] of choices.entries()) {
+    const push = (delta: unknown, finish: string | null = null, logprobs: unknown = null) =>
+      chunks.push([{ index, delta, logprobs, finish_reason: finish }])
+    push({ role: "assistant", content: choice.toolCalls === undefined ? "" : null, refusal: null })
+    for (const piece of Text.splitTokens(choice.content ?? "", chunkTokens)) {
+      const { topLogprobs } = question
+      push({ content: piece }, null, topLogprobs === undefined ? null : logprobsOf(piece, topLogprobs))
+    }
+    for (const piece of Text.splitTokens(choice.refusal ?? "", chunkTokens)) push({ refusal: piece })
+    for (const [at, call] of (choice.toolCalls ?? []).entries()) {
+      const { function: called, id, type } = call
+      push({ tool_calls: [{ index: at, id, type, function: { name: called.name, arguments: "" } }] })
+      for (const piece of Text.splitTokens(called.arguments, chunkTokens)) {
+        push({ tool_calls: [{ index: at, function: { arguments: piece } }] })
+      }
+    }
+    push({}, choice.finish)
+  }
+  return chunks
+}
+
+/** Makes the answer to a question. */
+export const make = (question: Question, context: AnswerContext): Answer => {
+  const choices = Array.from({ length: question.n }, (_, index) => choose(question, context, index))
+  const usage = usageOf(question, context, choices)
+  const amounts = { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens }
+  const head = {
+    id: `chatcmpl-${context.hash.text}${context.seq.toString(36)}`,
+    created: Math.floor(context.now / 1000),
+    model: question.model,
+    service_tier: "default",
+    system_fingerprint: "fp_simulator"
+  }
+  if (!question.stream) {
+    const body = {
+      ...head,
+      object: "chat.completion",
+      choices: choices.map(({ content, finish, refusal, toolCalls }, index) => ({
+        index,
+        message: {
+          role: "assistant",
+          content,
+          refusal,
+          annotations: [],
+          ...(toolCalls && { tool_calls: toolCalls })
+        },
+        logprobs:
+          question.topLogprobs === undefined || content === null
+            ? null
+            : logprobsOf(content, question.topLogprobs),
+        finish_reason: finish
+      })),
+      usage
+    }
+    return { ...amounts, body: JSON.stringify(body) }
+  }
+  const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`
+  const chunk = { ...head, object: "chat.completion.chunk" }
+  const pending = question.includeUsage ? { usage: null } : {}
+  const events = chunksOf(question, choices, context.chunkTokens).map((parts) =>
+    event({ ...chunk, choices: parts, ...pending })
+  )
+  if (question.includeUsage) events.push(event({ ...chunk, choices: [], usage }))
+  events.push("data: [DONE]\n\n")
+  return { ...amounts, body: events }
+}

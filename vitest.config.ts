@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const source = fileURLToPath(new URL("./src", import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // tests and examples import what users import
+    alias: [
+      { find: /^floodgate$/, replacement: `${source}/index.ts` },
+      { find: /^floodgate\/(.*)$/, replacement: `${source}/$1.ts` }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    // child processes run the built command line
+    globalSetup: ["test/build.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000
+  }
+})

@@ -12,7 +12,8 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["{test,examples}/**/*.test.ts"],
+    reporters: process.env.CI === undefined ? ["default"] : ["default", "./test/reporter.ts"],
     // child processes run the built command line
     globalSetup: ["test/build.ts"],
     testTimeout: 30_000,

@@ -78,7 +78,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   notify: () => void = () => {}
 
   startTimer(ms: number) {
-    if (ms > 0) this.timer = setTimeout(() => this.cancel(new CallTimeout(`no answer within ${ms} ms`)), ms)
+    // a longer time than a timer holds, 25 days, would end at once
+    if (ms <= 0 || ms >= 2 ** 31) return
+    this.timer = setTimeout(() => this.cancel(new CallTimeout(`no answer within ${ms} ms`)), ms)
   }
 
   cancel(reason: Error) {
@@ -238,9 +240,11 @@ class PoolResponse extends Inspectable.Class implements HttpClientResponse.HttpC
     const pull = Effect.async<Chunk.Chunk<Uint8Array>, Option.Option<HttpClientError.ResponseError>>(
       (resume) => {
         const next = () => {
+          if (exchange.chunks.length === 0 && !exchange.ended) return
+          // taking lets undici go on, at once: what it brings now is for the next pull
+          exchange.notify = () => {}
           const chunks = exchange.take()
           if (chunks.length > 0) return resume(Effect.succeed(Chunk.unsafeFromArray(chunks)))
-          if (!exchange.ended) return
           resume(
             Effect.fail(exchange.error === undefined ? Option.none() : Option.some(this.fail(exchange.error)))
           )

@@ -35,9 +35,15 @@ const mostRetries: Partial<Record<LlmError["_tag"], number>> = { TimeoutError: 3
 /** How much longer than for others the backoff is: a provider without capacity needs time. */
 const backoffFactor: Partial<Record<LlmError["_tag"], number>> = { OverloadedError: 4 }
 
+/** How much of a wait is added to it at random, at most: those who failed together do not come back together. */
+const jitter = 0.25
+/** The most that is added to a server's hint. */
+const mostHintJitter = 1_000
+
 /**
- * Capped exponential backoff over typed errors. A wait is the longer of our backoff and the server's hint,
- * plus up to a quarter of the backoff drawn at random: never sooner than the server asked.
+ * Capped exponential backoff over typed errors. Where the server said how long to wait, that is the wait; where
+ * it did not, it doubles with each failure that came without a hint. Jitter is added on top: never sooner than
+ * the server asked.
  */
 export const make = (options: Options = {}): Policy => {
   const base = Duration.toMillis(options.base ?? "500 millis")
@@ -51,18 +57,24 @@ export const make = (options: Options = {}): Policy => {
       ([retry, error]) =>
         retry < retries(error) && isRetryable(error) && Duration.lessThanOrEqualTo(waitHint(error), patience)
     ),
-    Schedule.addDelayEffect(([retry, error]) => {
-      // 2 ** 30 is past any cap; larger powers would overflow to Infinity
-      const backoff = Math.min(cap, base * (backoffFactor[error._tag] ?? 1) * 2 ** Math.min(retry, 30))
-      return Effect.map(Random.next, (random) =>
-        Duration.sum(
-          Duration.max(Duration.millis(backoff), waitHint(error)),
-          Duration.millis(random * (backoff / 4))
-        )
-      )
-    })
+    Schedule.intersect(unhinted),
+    Schedule.addDelayEffect(([[, error], failures]) =>
+      Effect.map(Random.next, (random) => {
+        const hint = Duration.toMillis(waitHint(error))
+        if (hint > 0) return Duration.millis(hint + random * Math.min(hint * jitter, mostHintJitter))
+        const factor = backoffFactor[error._tag] ?? 1
+        // 2 ** 30 is past any cap; larger powers would overflow to Infinity
+        const backoff = Math.min(cap, base * factor * 2 ** Math.min(failures, 30))
+        return Duration.millis(backoff * (1 + random * jitter))
+      })
+    )
   )
 }
+
+/** How many failures before this one came without a hint. */
+const unhinted: Schedule.Schedule<number, LlmError> = Schedule.identity<LlmError>().pipe(
+  Schedule.reduce(0, (failures, error) => failures + (Duration.toMillis(waitHint(error)) > 0 ? 0 : 1))
+)
 
 /** The policy of all requests that state none of their own. */
 export class RetryPolicy extends Context.Reference<RetryPolicy>()("floodgate/RetryPolicy", {

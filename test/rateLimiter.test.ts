@@ -449,8 +449,9 @@ describe("RateLimiter", () => {
         concurrency: "unbounded",
         discard: true
       })
+      // The operating system may hold us up between the limiter's look at the clock and ours.
       for (let i = 200; i < times.length; i++) {
-        assert.isAtLeast((times[i] ?? 0) - (times[i - 200] ?? 0), 1_000)
+        assert.isAtLeast((times[i] ?? 0) - (times[i - 200] ?? 0), 950)
       }
     }).pipe(withLimits({ requestsPerSecond: 200 }))
   )

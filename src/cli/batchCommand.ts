@@ -3,6 +3,7 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
+import * as Flag from "./flags.js"
 
 const input = Args.text({ name: "INPUT" }).pipe(
   Args.withDescription("File of requests, one JSON object a line; - reads the standard input")
@@ -14,21 +15,14 @@ const output = Options.text("output").pipe(
   Options.withDescription("File for the outcomes, one JSON object a line, in input order at the end")
 )
 
+const optional = <A>(option: Options.Options<A>) =>
+  option.pipe(Options.optional, Options.map(Option.getOrUndefined))
+
 const text = (name: string, pseudoName: string, description: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName(pseudoName),
-    Options.withDescription(description),
-    Options.optional,
-    Options.map(Option.getOrUndefined)
-  )
+  optional(Options.text(name).pipe(Options.withPseudoName(pseudoName), Options.withDescription(description)))
 
 const number = (name: string, description: string) =>
-  Options.float(name).pipe(
-    Options.withPseudoName("N"),
-    Options.withDescription(description),
-    Options.optional,
-    Options.map(Option.getOrUndefined)
-  )
+  optional(Options.withDescription(Flag.number(name), description))
 
 const options = {
   input,
@@ -41,26 +35,27 @@ const options = {
   ),
   model: text("model", "NAME", "Model of requests that name none. Default: OPENAI_MODEL"),
   baseUrl: text("base-url", "URL", "Address of the API. Default: OPENAI_BASE_URL, or OpenAI's own"),
-  concurrency: Options.integer("concurrency").pipe(
-    Options.withPseudoName("N"),
+  concurrency: Flag.wholeNumber("concurrency").pipe(
     Options.withDefault(64),
-    Options.withDescription("Requests under way at once")
+    Options.withDescription("Requests under way at once. Default: 64")
   ),
   rps: number("rps", "Most requests a second"),
   rpm: number("rpm", "Most requests a minute"),
   maxRetries: text("max-retries", "N|forever", "Attempts after the first. Default: 8"),
   timeout: text("timeout", "TIME", "Longest one attempt may take: 90s, 10m. Default: 10m"),
   temperature: number("temperature", "Randomness of requests that set none"),
-  maxTokens: Options.integer("max-tokens").pipe(
-    Options.withPseudoName("N"),
-    Options.withDescription("Longest answer of requests that set none, in tokens"),
-    Options.optional,
-    Options.map(Option.getOrUndefined)
+  maxTokens: optional(
+    Options.withDescription(
+      Flag.wholeNumber("max-tokens"),
+      "Longest answer of requests that set none, in tokens"
+    )
   ),
   cache: Options.text("cache").pipe(
     Options.withPseudoName("PATH|memory|off"),
     Options.withDefault("memory"),
-    Options.withDescription("Where answers are kept for later runs: a SQLite file, memory, or nowhere")
+    Options.withDescription(
+      "Where answers are kept, to be had again for nothing: a SQLite file, memory (the default), or nowhere"
+    )
   ),
   receipt: text("receipt", "FILE", "File for the summary, as JSON"),
   noProgress: Options.boolean("no-progress").pipe(Options.withDescription("Show no progress"))

@@ -1,4 +1,7 @@
 /** Values of flags that several commands read in the same way. */
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -7,6 +10,23 @@ import { CliError } from "./CliError.js"
 /** The command was written wrong. */
 export const wrong = (message: string): Effect.Effect<never, CliError> =>
   Effect.fail(new CliError({ message }))
+
+const numeric = (name: string, pattern: RegExp, wanted: string): Options.Options<number> =>
+  Options.text(name).pipe(
+    Options.withPseudoName("N"),
+    Options.mapEffect((text) =>
+      pattern.test(text.trim())
+        ? Effect.succeed(Number(text))
+        : Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name} takes ${wanted}, not "${text}"`)))
+    )
+  )
+
+/** A number; the message about anything else names the flag, which the parser's own does not. */
+export const number = (name: string): Options.Options<number> =>
+  numeric(name, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, "a number")
+
+export const wholeNumber = (name: string): Options.Options<number> =>
+  numeric(name, /^[+-]?\d+$/, "a whole number")
 
 const units: Readonly<Record<string, Duration.Unit>> = {
   ms: "millis",

@@ -19,6 +19,9 @@ export interface Line {
 /** Path that stands for the standard input; on the command line people write `-`. */
 export const standardInput = "/dev/stdin"
 
+/** The input as messages call it. */
+export const nameOf = (input: string): string => (input === standardInput ? "the standard input" : input)
+
 const reason = (error: PlatformError): string =>
   error._tag === "SystemError" && error.reason === "NotFound"
     ? "no such file"
@@ -28,6 +31,16 @@ const reason = (error: PlatformError): string =>
 
 const inputError = (name: string) => (error: PlatformError) =>
   new CliError({ message: `Cannot read ${name}: ${reason(error)}` })
+
+/** Says at once what is wrong with a path, before anything else is done. */
+export const check = (input: string): Effect.Effect<void, CliError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    if (input === standardInput) return
+    const fs = yield* FileSystem.FileSystem
+    const { type } = yield* Effect.mapError(fs.stat(input), inputError(input))
+    if (type === "Directory") return yield* new CliError({ message: `Cannot read ${input}: it is a folder` })
+    yield* Effect.mapError(fs.access(input, { readable: true }), inputError(input))
+  })
 
 /**
  * A path from which the input can be read more than once: the file itself, or a copy of what comes through a pipe.
@@ -42,17 +55,12 @@ export const open = (
     const isStandard = input === standardInput
     if (!isStandard) {
       const { type } = yield* Effect.mapError(fs.stat(input), inputError(input))
-      if (type === "Directory")
-        return yield* new CliError({ message: `Cannot read ${input}: it is a folder` })
-      if (type === "File") {
-        yield* Effect.mapError(fs.access(input, { readable: true }), inputError(input))
-        return input
-      }
+      if (type === "File") return input
     }
     const copy = yield* fs.makeTempFileScoped({ prefix: "floodgate-input-" }).pipe(Effect.orDie)
     yield* (isStandard ? stdin : fs.stream(input)).pipe(
       Stream.run(fs.sink(copy)),
-      Effect.mapError(inputError(isStandard ? "the standard input" : input))
+      Effect.mapError(inputError(nameOf(input)))
     )
     return copy
   })

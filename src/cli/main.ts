@@ -45,6 +45,9 @@ const run = Command.run(floodgate, { name: "floodgate", version })
 // the parser takes a lone dash for the end of the options
 const argv = process.argv.map((arg) => (arg === "-" ? standardInput : arg))
 
+// whoever reads them may leave first, as `head` does: that is no reason to stop
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+
 run(argv).pipe(
   Effect.catchAll((error) => {
     // the parser has printed its own

@@ -45,7 +45,8 @@ const render = (template: string, record: Json, used: Set<string>): Either.Eithe
   const text = template.replace(placeholder, (_, path: string) => {
     const value = lookUp(record, path)
     if (value === undefined) missing ??= path
-    used.add(Object.hasOwn(record, path) ? path : (path.split(".")[0] ?? path))
+    // a field that only lends a part of itself is the user's own still
+    if (Object.hasOwn(record, path)) used.add(path)
     return typeof value === "string" ? value : (JSON.stringify(value) ?? "")
   })
   if (missing === undefined) return Either.right(text)
@@ -139,10 +140,22 @@ const hasInstructions = (messages: unknown): boolean =>
   Array.isArray(messages) &&
   messages.some((message) => isObject(message) && (message.role === "system" || message.role === "developer"))
 
-const instruct = (body: Json, system: string | undefined): Json =>
-  system === undefined || !Array.isArray(body.messages) || hasInstructions(body.messages)
-    ? body
-    : { ...body, messages: [{ role: "system", content: system }, ...body.messages] }
+/** The body with standing instructions, if it has none of its own. */
+const instruct = (
+  body: Json,
+  template: string | undefined,
+  record: Json,
+  used: Set<string>
+): Either.Either<Json, string> => {
+  const { messages } = body
+  if (template === undefined || !Array.isArray(messages) || hasInstructions(messages)) {
+    return Either.right(body)
+  }
+  return Either.map(render(template, record, used), (content) => ({
+    ...body,
+    messages: [{ role: "system", content }, ...messages]
+  }))
+}
 
 const parse = (text: string): Either.Either<Json, string> =>
   Either.flatMap(
@@ -159,10 +172,10 @@ export const fromLine = (text: string, defaults: Defaults): Either.Either<Reques
     const record = yield* parse(text)
     const used = new Set(["custom_id"])
     const { body, metadata } = yield* draft(record, defaults.prompt, used)
-    const system = defaults.system === undefined ? undefined : yield* render(defaults.system, record, used)
+    const instructed = yield* instruct(body, defaults.system, record, used)
     return yield* Either.mapLeft(
       decode(
-        { ...defaults.parameters, ...instruct(body, system) },
+        { ...defaults.parameters, ...instructed },
         { id: idOf(record.custom_id), metadata: without(metadata, used) }
       ),
       (error) => error.message

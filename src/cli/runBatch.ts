@@ -56,6 +56,8 @@ const endpointOf = (flags: Flags): Effect.Effect<EndpointOptions, CliError> =>
     return { ...found, baseUrl, model: flags.model ?? found.model }
   })
 
+const isCacheFile = (where: string): boolean => where !== "memory" && where !== "off"
+
 const cacheOf = (where: string): Layer.Layer<Cache.Cache, CliError> => {
   switch (where) {
     case "memory":
@@ -70,26 +72,49 @@ const cacheOf = (where: string): Layer.Layer<Cache.Cache, CliError> => {
   }
 }
 
-/** Whether the file can be made or replaced, found out before anything is paid for. */
-const checkWritable = (flag: string, file: string) =>
+/** Whether the receipt can be made or replaced, found out before anything is paid for. */
+const checkReceipt = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const exists = yield* Effect.orElseSucceed(fs.exists(file), () => false)
+    const there = yield* Effect.option(fs.stat(file))
+    if (Option.isSome(there) && there.value.type === "Directory") {
+      yield* wrong(`--receipt: cannot write ${file}: it is a folder`)
+    }
     yield* Effect.mapError(
-      fs.access(exists ? file : path.dirname(path.resolve(file)), { writable: true }),
-      () => new CliError({ message: `--${flag}: cannot write ${file}: no such folder, or no permission` })
+      fs.access(Option.isSome(there) ? file : path.dirname(path.resolve(file)), { writable: true }),
+      () => new CliError({ message: `--receipt: cannot write ${file}: no such folder, or no permission` })
     )
   })
 
-const checkDistinct = (input: string, output: string) =>
+/** No file is to be written over by another one of the same run. */
+const checkDistinct = (flags: Flags) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const same = yield* Effect.all([fs.realPath(input), fs.realPath(output)]).pipe(
-      Effect.map(([a, b]) => a === b),
-      Effect.orElseSucceed(() => false)
-    )
-    if (same) yield* wrong(`INPUT and --output are the same file: ${output}`)
+    const path = yield* Path.Path
+    const real = (file: string) =>
+      fs.realPath(file).pipe(
+        Effect.orElse(() =>
+          Effect.map(fs.realPath(path.dirname(path.resolve(file))), (folder) =>
+            path.join(folder, path.basename(file))
+          )
+        ),
+        Effect.orElseSucceed(() => path.resolve(file))
+      )
+    const files: ReadonlyArray<readonly [name: string, file: string | undefined]> = [
+      ["INPUT", flags.input],
+      ["--output", flags.output],
+      ["--receipt", flags.receipt],
+      ["--cache", isCacheFile(flags.cache) ? flags.cache : undefined]
+    ]
+    const names = new Map<string, string>()
+    for (const [name, file] of files) {
+      if (file === undefined) continue
+      const place = yield* real(file)
+      const other = names.get(place)
+      if (other !== undefined) yield* wrong(`${other} and ${name} are the same file: ${file}`)
+      names.set(place, name)
+    }
   })
 
 const defaultsOf = (flags: Flags): Record.Defaults => ({
@@ -116,6 +141,7 @@ const checkInput = (
 ) =>
   Effect.gen(function* () {
     const defaults = defaultsOf(flags)
+    const name = InputFile.nameOf(flags.input)
     const bad: Array<string> = []
     let badLines = 0
     let total = 0
@@ -147,13 +173,13 @@ const checkInput = (
       const more = badLines > bad.length ? [`and ${badLines - bad.length} more`] : []
       return yield* wrong(
         [
-          `${flags.input}: ${badLines} bad ${badLines === 1 ? "line" : "lines"}. Nothing was sent`,
+          `${name}: ${badLines} bad ${badLines === 1 ? "line" : "lines"}. Nothing was sent`,
           ...bad,
           ...more
         ].join("\n  ")
       )
     }
-    if (total === 0) return yield* wrong(`${flags.input}: no requests in it`)
+    if (total === 0) return yield* wrong(`${name}: no requests in it`)
     if (withoutModel > 0) {
       return yield* wrong(
         `No model: pass --model, set OPENAI_MODEL, or name one in each request (${withoutModel} have none)`
@@ -206,11 +232,12 @@ export const runBatch = (
     yield* checkPositive("max-tokens", flags.maxTokens)
     const retry = Retry.make(yield* parseRetries(flags.maxRetries))
     const timeout = flags.timeout === undefined ? undefined : yield* parseDuration("timeout", flags.timeout)
+    yield* InputFile.check(flags.input)
+    yield* checkDistinct(flags)
+    if (flags.receipt !== undefined) yield* checkReceipt(flags.receipt)
     const endpoint = yield* endpointOf(flags)
 
     const input = yield* InputFile.open(flags.input, stdin)
-    yield* checkDistinct(input, flags.output)
-    if (flags.receipt !== undefined) yield* checkWritable("receipt", flags.receipt)
     const checkpoint = yield* Layer.build(Checkpoint.layerFile(flags.output)).pipe(
       Effect.map((context) => Context.get(context, Checkpoint.Checkpoint)),
       Effect.mapError(({ message }) => new CliError({ message }))
@@ -237,20 +264,22 @@ export const runBatch = (
     for (const note of notes(checkpoint, flags.output)) yield* say(note)
 
     const defaults = defaultsOf(flags)
+    const name = InputFile.nameOf(flags.input)
     const requests = Stream.mapChunksEffect(InputFile.lines(input), (chunk) =>
       Effect.map(
         Effect.forEach(chunk, ({ number, text }) =>
           Effect.mapError(
             Record.fromLine(text, defaults),
             (reason) =>
-              new CliError({ message: `${flags.input} changed while it was read: line ${number}: ${reason}` })
+              new CliError({ message: `${name} changed while it was read: line ${number}: ${reason}` })
           )
         ),
         Chunk.unsafeFromArray
       )
     )
     const ask = batchStream(requests, {
-      concurrency: flags.concurrency,
+      // more workers than requests would have nothing to do
+      concurrency: Math.min(flags.concurrency, total),
       checkpoint: Layer.succeed(Checkpoint.Checkpoint, checkpoint),
       retry,
       timeout

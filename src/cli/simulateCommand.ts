@@ -2,26 +2,26 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
+import * as Flag from "./flags.js"
 
 const optional = <A>(option: Options.Options<A>) =>
   option.pipe(Options.optional, Options.map(Option.getOrUndefined))
 
 const number = (name: string, description: string) =>
-  optional(Options.float(name).pipe(Options.withPseudoName("N"), Options.withDescription(description)))
+  optional(Options.withDescription(Flag.number(name), description))
 
 const text = (name: string, pseudoName: string, description: string) =>
   optional(Options.text(name).pipe(Options.withPseudoName(pseudoName), Options.withDescription(description)))
 
 const options = {
-  port: Options.integer("port").pipe(
-    Options.withPseudoName("N"),
+  port: Flag.wholeNumber("port").pipe(
     Options.withDefault(4010),
-    Options.withDescription("Port to listen on; 0 takes any free one")
+    Options.withDescription("Port to listen on; 0 takes any free one. Default: 4010")
   ),
   host: Options.text("host").pipe(
     Options.withPseudoName("ADDRESS"),
     Options.withDefault("127.0.0.1"),
-    Options.withDescription("Address to listen on")
+    Options.withDescription("Address to listen on. Default: 127.0.0.1")
   ),
   latency: text("latency", "TIME", "Time to an answer: 300ms, or evenly from 200ms..2s"),
   tokensPerSecond: number("tokens-per-second", "Speed of generation, added to the latency"),
@@ -47,10 +47,9 @@ const options = {
   lenient: Options.boolean("lenient").pipe(
     Options.withDescription("Ignore unknown parameters, as compatible servers do; OpenAI refuses them")
   ),
-  seed: Options.integer("seed").pipe(
-    Options.withPseudoName("N"),
+  seed: Flag.wholeNumber("seed").pipe(
     Options.withDefault(1),
-    Options.withDescription("Decides answers, latencies and faults")
+    Options.withDescription("Decides answers, latencies and faults. Default: 1")
   ),
   log: text("log", "FILE", "File to which each request is appended, as JSON lines")
 }

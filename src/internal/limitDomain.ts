@@ -9,6 +9,7 @@
 import { AdaptiveConcurrency } from "./adaptiveConcurrency.js"
 import { type Cost, type Limits, type RateName, rateKinds } from "./limits.js"
 import { PermitQueue, QueueNode } from "./permitQueue.js"
+import { Ramp } from "./ramp.js"
 import { Rate } from "./rate.js"
 import type { Slot } from "./slidingWindow.js"
 
@@ -35,9 +36,6 @@ export interface TooLarge {
 const maxLateness = 100
 /** The longest single sleep: longer waits take several, well below what timers can hold. */
 const maxSleep = 3_600_000
-// After a pause, a domain with no pace of its own starts slowly: ten a second, twice as many each second.
-const rampInterval = 100
-const rampHalving = 1_000
 
 /** One request's way through the domain. */
 export class Ticket extends QueueNode {
@@ -90,8 +88,7 @@ export class LimitDomain {
   #inUse = 0
   #pausedUntil = Number.NEGATIVE_INFINITY
   #pauseReason: string | undefined
-  #ramping = false
-  #rampDueAt = Number.NEGATIVE_INFINITY
+  readonly #ramp = new Ramp()
   #waitingFor: RateName | "concurrency" | "pause" | undefined
   /** When the head of the queue is due, and when the timer fires. */
   #dueAt = Number.POSITIVE_INFINITY
@@ -113,13 +110,14 @@ export class LimitDomain {
     const refused = this.#tooLarge(cost)
     if (refused !== undefined) return refused
     const ticket = new Ticket(cost)
-    if (this.#open) {
+    const now = this.#time.now()
+    if (this.#isOpen(now)) {
       ticket.status = "admitted"
+      this.#ramp.started(now, maxLateness)
       this.#inUse++
     } else if (this.#queue.size > 0) {
       this.#queue.push(ticket)
     } else {
-      const now = this.#time.now()
       const at = this.#admit(ticket, now, now)
       if (at > now) {
         this.#queue.push(ticket)
@@ -163,6 +161,7 @@ export class LimitDomain {
   release(ticket: Ticket, succeeded: boolean): void {
     if (ticket.status !== "admitted") return
     ticket.status = "left"
+    if (succeeded) this.#ramp.answered()
     if (succeeded && this.#concurrency instanceof AdaptiveConcurrency)
       this.#concurrency.succeeded(this.#inUse)
     this.#inUse--
@@ -184,6 +183,7 @@ export class LimitDomain {
   }
 
   congested(ticket: Ticket): void {
+    this.#ramp.refused()
     if (!(this.#concurrency instanceof AdaptiveConcurrency)) return
     this.#concurrency.congested(ticket.admittedAt, this.#time.now())
     this.#changed()
@@ -191,12 +191,12 @@ export class LimitDomain {
 
   /** Admits nothing for this long, then starts with no burst. */
   pause(millis: number, reason: string): void {
-    const until = this.#time.now() + millis
+    const now = this.#time.now()
+    const until = now + millis
     if (!(until > this.#pausedUntil)) return
     this.#pausedUntil = until
     this.#pauseReason = reason
-    this.#ramping = !this.#rates.some((rate) => rate.kind.paced)
-    this.#rampDueAt = until
+    if (!this.#rates.some((rate) => rate.kind.paced)) this.#ramp.pause(now, until)
     for (const rate of this.#rates) rate.restart(until)
     this.#drain()
     this.#changed()
@@ -259,13 +259,13 @@ export class LimitDomain {
   }
 
   /** Whether there is nothing to check, not even the time. */
-  get #open(): boolean {
+  #isOpen(now: number): boolean {
     return (
       this.#rates.length === 0 &&
       this.#concurrency === undefined &&
-      !this.#ramping &&
+      !this.#ramp.active &&
       this.#queue.size === 0 &&
-      (this.#pausedUntil === Number.NEGATIVE_INFINITY || this.#pausedUntil <= this.#time.now())
+      this.#pausedUntil <= now
     )
   }
 
@@ -288,8 +288,8 @@ export class LimitDomain {
       return Number.POSITIVE_INFINITY
     }
     let at = now
-    if (this.#ramping && this.#rampDueAt > at) {
-      at = this.#rampDueAt
+    if (this.#ramp.active && this.#ramp.dueAt > at) {
+      at = this.#ramp.dueAt
       this.#waitingFor = "pause"
     }
     const rates = this.#rates
@@ -304,17 +304,11 @@ export class LimitDomain {
     if (at > now) return at
     ticket.rates = rates
     ticket.slots = rates.map((rate) => rate.take(ticket.cost, now, due))
-    if (this.#ramping) this.#ramp(now)
+    this.#ramp.started(now, maxLateness)
     ticket.status = "admitted"
     ticket.admittedAt = now
     this.#inUse++
     return now
-  }
-
-  #ramp(now: number): void {
-    const interval = rampInterval * 2 ** ((this.#pausedUntil - now) / rampHalving)
-    this.#rampDueAt = Math.max(this.#rampDueAt, now - maxLateness) + interval
-    if (interval < 1) this.#ramping = false
   }
 
   #drain(): void {

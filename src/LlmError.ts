@@ -20,7 +20,9 @@ const fields = {
   /** The provider's id of the call, to quote in a support request. */
   requestId: Schema.optional(Schema.String),
   /** How long the server asked us to wait. A retry never starts before it has passed. */
-  retryAfter: Schema.optional(Schema.DurationFromMillis)
+  retryAfter: Schema.optional(Schema.DurationFromMillis),
+  /** What the server said of a retry itself (`x-should-retry`), where that is not what the class says. */
+  shouldRetry: Schema.optional(Schema.Boolean)
 }
 
 /** The credential is missing, wrong or revoked (401). Never retried: no call with this key can succeed. */
@@ -113,16 +115,8 @@ export const LlmError = Schema.Union(
 /** One request's failure. Match on `_tag`. */
 export type LlmError = typeof LlmError.Type
 
-/** The part of {@link LlmError} that a later attempt at the same endpoint may not meet again. */
-export type Retryable =
-  | RateLimitError
-  | OverloadedError
-  | ServerError
-  | TimeoutError
-  | ConflictError
-  | NetworkError
-
-const retryableTags: ReadonlySet<LlmError["_tag"]> = new Set<Retryable["_tag"]>([
+/** The classes that a later attempt at the same endpoint may not meet again. */
+const retryableTags: ReadonlySet<LlmError["_tag"]> = new Set<LlmError["_tag"]>([
   "RateLimitError",
   "OverloadedError",
   "ServerError",
@@ -131,8 +125,8 @@ const retryableTags: ReadonlySet<LlmError["_tag"]> = new Set<Retryable["_tag"]>(
   "NetworkError"
 ])
 
-/** Whether sending the same request again can succeed. */
-export const isRetryable = (error: LlmError): error is Retryable => retryableTags.has(error._tag)
+/** Whether sending the same request again can succeed: by its class, unless the server said otherwise. */
+export const isRetryable = (error: LlmError): boolean => error.shouldRetry ?? retryableTags.has(error._tag)
 
 /** The wait the server asked for, zero if it asked for none. */
 export const waitHint = (error: LlmError): Duration.Duration => error.retryAfter ?? Duration.zero

@@ -3,8 +3,19 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Simulator from "floodgate/Simulator"
-import { docstrings, type Ended, environmentOf, execute, fenced, freshClone } from "./snippets.js"
-import { project, runTypeScript, type Snippet, typeCheck, userProject } from "./snippets.js"
+import {
+  docstrings,
+  type Ended,
+  environmentOf,
+  execute,
+  fenced,
+  freshClone,
+  project,
+  runTypeScript,
+  type Snippet,
+  typeCheck,
+  userProject
+} from "./snippets.js"
 
 const readme = readFileSync(join(project, "README.md"), "utf8")
 const blocks = fenced("README.md", readme)
@@ -64,9 +75,7 @@ describe.concurrent("README's TypeScript runs", () => {
     [
       "OpenAILive)))\n\nfor",
       ({ stdout }) =>
-        expect(stdout).toMatch(
-          /^Answer \w+: Why is the sky blue\?.*\nAnswer \w+: Why is grass green\?.*\n$/
-        )
+        expect(stdout).toMatch(/^Answer \w+: Why is the sky blue\?.*\nAnswer \w+: Why is grass green\?.*\n$/)
     ],
     [
       "Checkpoint.layerFile",

@@ -1,7 +1,16 @@
 /** Code in texts: found, type-checked, and run as a reader of the text would run it. */
 import { execFile } from "node:child_process"
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -35,11 +44,14 @@ const inComments = (file: string, text: string): ReadonlyArray<Snippet> =>
   Array.from(text.matchAll(/\/\*\*.*?\*\//gs), ({ 0: comment, index }) => {
     const name = `${file}:${lineAt(text, index)}`
     const plain = comment.replace(/^\/\*\*|\s*\*\/$/g, "").replace(/^ *\* ?/gm, "")
-    const examples = Array.from(plain.matchAll(/^@example\n(.*?)(?=^@|$(?![\s\S]))/gms), ({ 1: code = "" }) => ({
-      name,
-      language: "ts",
-      code: code.replace(/^```.*$/gm, "")
-    }))
+    const examples = Array.from(
+      plain.matchAll(/^@example\n(.*?)(?=^@|$(?![\s\S]))/gms),
+      ({ 1: code = "" }) => ({
+        name,
+        language: "ts",
+        code: code.replace(/^```.*$/gm, "")
+      })
+    )
     return examples.length > 0 ? examples : fenced(name, plain).map((block) => ({ ...block, name }))
   }).flat()
 
@@ -64,7 +76,10 @@ export const typeCheck = (
   const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, project)
   const host = ts.createCompilerHost(options)
   const texts = new Map(
-    snippets.map(({ code, name }) => [join(project, "test", `${name.replace(/\W/g, "_")}.ts`), { code, name }])
+    snippets.map(({ code, name }) => [
+      join(project, "test", `${name.replace(/\W/g, "_")}.ts`),
+      { code, name }
+    ])
   )
   const { fileExists, getSourceFile, readFile } = host
   host.fileExists = (path) => texts.has(path) || fileExists(path)
@@ -135,7 +150,14 @@ export const userProject: Effect.Effect<string, never, Scope.Scope> = Effect.tap
 /** A copy of the project as a fresh clone has it, with the dependencies installed. */
 export const freshClone: Effect.Effect<string, never, Scope.Scope> = Effect.tap(temporaryFolder, (folder) =>
   Effect.sync(() => {
-    const files = ["package.json", "tsconfig.json", "tsconfig.build.json", "README.md", "CHANGELOG.md", "LICENSE"]
+    const files = [
+      "package.json",
+      "tsconfig.json",
+      "tsconfig.build.json",
+      "README.md",
+      "CHANGELOG.md",
+      "LICENSE"
+    ]
     for (const name of [...files, "src", "examples"]) {
       cpSync(join(project, name), join(folder, name), { recursive: true })
     }
@@ -155,7 +177,10 @@ export const runTypeScript = (
       transform(code, { loader: "ts", format: "esm", target: "node20" })
     )
     writeFileSync(file, compiled.code)
-    return yield* execute(process.execPath, [file, ...(options.args ?? [])], { cwd: folder, env: options.env })
+    return yield* execute(process.execPath, [file, ...(options.args ?? [])], {
+      cwd: folder,
+      env: options.env
+    })
   })
 
 /** The environment in which a server of the OpenAI kind is found. */

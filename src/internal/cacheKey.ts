@@ -7,8 +7,8 @@ import type { Resolved } from "../Router.js"
 /** Raised when the meaning of a key changes, so that old answers are never read as new ones. */
 export const version = 1
 
-/** Fields of a request that cannot change its answer. */
-const notIdentity: ReadonlySet<string> = new Set(["id", "metadata"])
+/** Fields of a request that cannot change its answer, and its kind, which goes before them. */
+const notIdentity: ReadonlySet<string> = new Set(["_tag", "id", "metadata"])
 
 /**
  * Canonical JSON after RFC 8785: members sorted by UTF-16 code units, no white space, numbers and strings as
@@ -28,13 +28,13 @@ export const canonicalJson = (value: unknown): string => {
   return `{${json}}`
 }
 
-/** SHA-256 of the canonical request with the source of its answers, in base64url (43 characters). */
+/** SHA-256 of the canonical request with its kind and the source of its answers, in base64url (43 characters). */
 export const cacheKey = ({ request, source }: Resolved): string => {
   const identity: Record<string, unknown> = {}
   for (const [field, value] of Object.entries(request)) {
     if (!notIdentity.has(field)) identity[field] = value
   }
   return createHash("sha256")
-    .update(`floodgate/${version}\n${source}\n${canonicalJson(identity)}`)
+    .update(`floodgate/${version}\n${request._tag}\n${source}\n${canonicalJson(identity)}`)
     .digest("base64url")
 }

@@ -218,19 +218,22 @@ const build = (
   now: number,
   status: number = answer.status
 ): LlmError.LlmError => {
-  const { verdict } = Throttle.decode(provider, { ...answer, status }, now)
+  const { shouldRetry, verdict } = Throttle.decode(provider, { ...answer, status }, now)
   const message = safeText(body.message)
   const code = codeOf(body)
   const requestId = requestIdOf(answer.headers, body)
   const retryAfter = hintOf(verdict, now)
-  const LlmErrorClass = classes[kindOf(provider, status, body, verdict)]
+  const kind = kindOf(provider, status, body, verdict)
+  const LlmErrorClass = classes[kind]
   const fields = {
     provider,
     message: message === "" ? `${provider} answered ${answer.status} without a message` : message,
     status: answer.status,
     ...(code === undefined ? {} : { code }),
     ...(requestId === undefined ? {} : { requestId }),
-    ...(retryAfter === undefined ? {} : { retryAfter })
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    // it overrides what the status suggests, and no retry mends an empty account
+    ...(shouldRetry === undefined || kind === "QuotaExhaustedError" ? {} : { shouldRetry })
   }
   // The types say all that validation would, and it is most of the cost in a storm of 429s.
   return new LlmErrorClass(fields, { disableValidation: true })

@@ -23,6 +23,11 @@ export interface Attempt {
 export interface Provider {
   readonly name: string
   /**
+   * Whether the provider counts `maxTokens` against the token limit when a request arrives, and keeps what the answer
+   * did not use, as OpenAI does. Others count what an answer really had. Default `false`.
+   */
+  readonly chargesMaxTokens?: boolean | undefined
+  /**
    * Makes one call, without retry, and gives up with a `TimeoutError` after `timeoutMs` milliseconds (0: never).
    * A failed call is an outcome like any other, so that what the server said of its limits is never lost.
    */

@@ -81,6 +81,8 @@ export interface Service {
    * in where none is configured; use by others that we could not know is counted until it resets.
    */
   readonly observe: (domain: string, told: Readonly<Partial<Record<RateName, Told>>>) => Effect.Effect<void>
+  /** Whether the domain has a limit in tokens at the moment, so that the cost of a request is worth knowing. */
+  readonly countsTokens: (domain: string) => boolean
   readonly state: (domain: string) => Effect.Effect<DomainState>
   /** All domains in use so far. */
   readonly states: Effect.Effect<ReadonlyArray<DomainState>>
@@ -249,6 +251,7 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
           })
         }
       }),
+    countsTokens: (name) => domainOf(name).countsTokens,
     state: (name) => Effect.sync(() => stateOf(name)),
     states: Effect.sync(() => Array.from(domains.keys(), stateOf)),
     changes: (name) =>
@@ -272,15 +275,16 @@ export const layer = (options?: Options): Layer.Layer<RateLimiter> => Layer.scop
 const noPermit: Permit = { settle: () => Effect.void, congested: Effect.void }
 
 /** Admits everything at once, and neither pauses nor learns. */
-export const layerUnlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, {
+export const layerUnlimited: Layer.Layer<RateLimiter> = Layer.sync(RateLimiter, () => ({
   withPermit: (_domain, _cost, use) => Effect.suspend(() => use(noPermit)),
   pause: () => Effect.void,
   setLimits: () => Effect.void,
   observe: () => Effect.void,
+  countsTokens: () => false,
   state: (domain) => Effect.succeed(unlimitedState(domain)),
   states: Effect.succeed([]),
   changes: (domain) => Stream.succeed(unlimitedState(domain))
-})
+}))
 
 const unlimitedState = (domain: string): DomainState => ({
   domain,

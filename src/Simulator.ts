@@ -4,6 +4,10 @@
  * on it that must survive 429s, resets and stalls.
  *
  * ```ts
+ * import * as Console from "effect/Console"
+ * import * as Effect from "effect/Effect"
+ * import * as Simulator from "floodgate/Simulator"
+ *
  * const program = Effect.gen(function* () {
  *   const simulator = yield* Simulator.make({
  *     latency: { kind: "lognormal", median: "400 millis", p95: "2 seconds" },

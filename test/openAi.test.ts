@@ -1,9 +1,11 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import {
@@ -29,7 +31,7 @@ const apiKey = "sk-test-0123456789abcdefghij"
 
 /** All services against a simulator, whose own service is given too. */
 const against = (options: Simulator.Options) => {
-  const simulator = Simulator.layer(options)
+  const simulator = Layer.orDie(Simulator.layer(options))
   const router = Layer.effect(
     Router.Router,
     Effect.map(Simulator.Simulator, ({ url }) =>
@@ -89,12 +91,12 @@ describe("OpenAi over the wire", () => {
     }).pipe(Effect.provide(against({ script: [{ match: "refuse", fault: { kind: "refusal" } }] })))
   )
 
-  it.scopedLive("turns each failure into its typed error, with status, request id and hint", () =>
+  it.live("turns each failure into its typed error, with status, request id and hint", () =>
     Effect.gen(function* () {
-      const { setScript } = yield* Simulator.Simulator
-      const failWith = (fault: Simulator.Fault, timeout = "10 seconds" as const) =>
-        setScript([{ fault, times: "always" }]).pipe(
-          Effect.zipRight(complete(Chat.prompt("x"), { ...once, timeout })),
+      // each against services of its own: a bad key, once met, would spare the later ones their calls
+      const failWith = (fault: Simulator.Fault, timeout: Duration.DurationInput = "10 seconds") =>
+        complete(Chat.prompt("x"), { ...once, timeout }).pipe(
+          Effect.provide(against({ script: [{ fault, times: "always" }] })),
           Effect.flip
         )
       const table = [
@@ -126,20 +128,61 @@ describe("OpenAi over the wire", () => {
         }
         expect(JSON.stringify(error)).not.toContain(apiKey)
       }
-      const stalled = yield* failWith({ kind: "stall" }, "10 seconds").pipe(
-        Effect.timeoutTo({
-          duration: "200 millis",
-          onSuccess: () => "answered" as const,
-          onTimeout: () => "still waiting" as const
+      expect((yield* failWith({ kind: "stall" }, "100 millis"))._tag).toBe("TimeoutError")
+      const limited = yield* failWith({ kind: "status", status: 429, retryAfter: "3 seconds" })
+      expect(Duration.toMillis(LlmError.waitHint(limited))).toBe(3000)
+    })
+  )
+
+  it.scopedLive("stops asking where the key is bad or the money is gone, and says so once", () =>
+    Effect.gen(function* () {
+      const warnings: Array<unknown> = []
+      const requests = Array.from({ length: 500 }, (_, i) => Chat.prompt(`Question ${i}.`))
+      const outcomes = yield* batch(requests, { concurrency: 10 }).pipe(
+        Effect.provide(
+          Logger.replace(
+            Logger.defaultLogger,
+            Logger.make(({ message }) => warnings.push(String(message)))
+          )
+        )
+      )
+      expect(new Set(outcomes.map((outcome) => Either.isLeft(outcome) && outcome.left._tag))).toEqual(
+        new Set(["QuotaExhaustedError"])
+      )
+      const stats = yield* Effect.flatMap(Simulator.Simulator, ({ stats }) => stats)
+      expect(stats.requests).toBeLessThanOrEqual(10)
+      expect(warnings).toHaveLength(1)
+    }).pipe(
+      Effect.provide(
+        against({
+          script: [{ times: "always", fault: { kind: "status", status: 429, code: "insufficient_quota" } }]
         })
       )
-      expect(stalled).toBe("still waiting")
-      yield* setScript([{ fault: { kind: "stall" }, times: "always" }])
-      const late = yield* Effect.flip(complete(Chat.prompt("x"), { ...once, timeout: "100 millis" }))
-      expect(late._tag).toBe("TimeoutError")
-      const limited = yield* failWith({ kind: "status", status: 429, retryAfter: "3 seconds" })
-      expect(LlmError.waitHint(limited)).toMatchObject({ value: { millis: 3000 } })
-    }).pipe(Effect.provide(against({})))
+    )
+  )
+
+  it.scopedLive("does not multiply its traffic in an outage", () =>
+    Effect.gen(function* () {
+      const requests = Array.from({ length: 400 }, (_, i) => Chat.prompt(`Question ${i}.`))
+      const retry = Retry.make({ base: "1 millis", cap: "1 millis", maxRetries: "forever" })
+      yield* batch(requests, { concurrency: 100, retry }).pipe(Effect.timeout("1500 millis"), Effect.ignore)
+      const { requests: seen } = yield* Effect.flatMap(Simulator.Simulator, ({ stats }) => stats)
+      // a hundred that were on their way, a hundred retries in hand, then one each second
+      expect(seen).toBeGreaterThanOrEqual(200)
+      expect(seen).toBeLessThanOrEqual(205)
+    }).pipe(
+      Effect.provide(against({ script: [{ times: "always", fault: { kind: "status", status: 500 } }] }))
+    )
+  )
+
+  it.scopedLive("gives up at the deadline, retries and waits included", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(complete(Chat.prompt("x"), { deadline: "150 millis" }))
+      expect(error._tag).toBe("TimeoutError")
+      expect(error.message).toContain("deadline")
+    }).pipe(
+      Effect.provide(against({ script: [{ times: "always", fault: { kind: "status", status: 500 } }] }))
+    )
   )
 
   it.scopedLive("answers a batch through faults, in order, each request paid for once", () =>

@@ -8,16 +8,19 @@ import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import { Cache } from "../Cache.js"
 import type { Endpoint } from "../Endpoint.js"
-import { CancelledError, InvalidRequestError, type LlmError } from "../LlmError.js"
+import { CancelledError, InvalidRequestError, type LlmError, TimeoutError } from "../LlmError.js"
 import type { Outcome } from "../Outcome.js"
-import { type Attempt, Providers } from "../Providers.js"
-import { type Permit, RateLimiter } from "../RateLimiter.js"
+import { type Attempt, type Provider, Providers } from "../Providers.js"
+import { type Cost, type Permit, RateLimiter } from "../RateLimiter.js"
 import { fromInput, type Request, type RequestInput } from "../Request.js"
 import { type Meta, type Response, withMeta } from "../Response.js"
 import { type Policy, RetryPolicy } from "../Retry.js"
 import { type Resolved, Router } from "../Router.js"
+import type { Usage } from "../Usage.js"
 import { cacheKey } from "./cacheKey.js"
-import { promptCharacters, tokensOf } from "./tokenEstimate.js"
+import { type DomainMemory, memoryOf } from "./domainMemory.js"
+import type { Reservation } from "./tokenForecast.js"
+import { tokenizerOf } from "./tokenizer.js"
 import { told } from "./told.js"
 
 /** The services below every request. */
@@ -29,6 +32,8 @@ export interface Options {
    * clients have it: a long answer of a slow model is not a failure.
    */
   readonly timeout?: Duration.DurationInput | undefined
+  /** How long a request may take in all, waits and retries included. Default: for as long as it takes. */
+  readonly deadline?: Duration.DurationInput | undefined
   /** When a failed attempt is made again. Default: the `RetryPolicy` at hand. */
   readonly retry?: Policy | undefined
 }
@@ -55,12 +60,22 @@ export interface Completer {
 /** What is noted down while a request is on its way. */
 interface Story {
   attempts: number
-  endpoint: string | undefined
+  endpoint: Endpoint | undefined
   /** Endpoints that failed this request. */
   failed: Set<string> | undefined
 }
 
 const noneFailed: ReadonlySet<string> = new Set()
+const noCost: Cost = { inputTokens: 0, outputTokens: 0 }
+
+/** What an answer took from the token limit. */
+const spent = (provider: Provider, reserved: Reservation, usage: Usage): Cost => ({
+  inputTokens: usage.inputTokens,
+  outputTokens:
+    provider.chargesMaxTokens === true
+      ? Math.max(reserved.outputTokens, usage.outputTokens)
+      : usage.outputTokens
+})
 
 export const make = (options: Options): Effect.Effect<Completer, never, Services> =>
   Effect.gen(function* () {
@@ -72,32 +87,56 @@ export const make = (options: Options): Effect.Effect<Completer, never, Services
     const clock = yield* Effect.clock
     const timeoutMs = Duration.toMillis(options.timeout ?? "10 minutes")
 
-    /** Tells the limiter what an attempt taught us. */
-    const book = (
-      endpoint: Endpoint,
-      permit: Permit,
-      { outcome, throttle }: Attempt
-    ): Effect.Effect<void> => {
+    /** What an attempt was asked with. */
+    interface Asked {
+      readonly endpoint: Endpoint
+      readonly provider: Provider
+      readonly model: string
+      readonly memory: DomainMemory
+      readonly reserved: Reservation | undefined
+    }
+
+    /** Tells the limiter, and those who come after, what an attempt taught us. */
+    const book = (asked: Asked, permit: Permit, { outcome, throttle }: Attempt): Effect.Effect<void> => {
+      const { endpoint, memory, model, provider, reserved } = asked
       const rates = told(throttle)
       const observed = rates === undefined ? Effect.void : limiter.observe(endpoint.domain, rates)
       if (Either.isRight(outcome)) {
-        return Effect.zipRight(observed, permit.settle(outcome.right.usage))
+        memory.answered()
+        if (reserved === undefined) return observed
+        const { usage } = outcome.right
+        memory.forecast.learn(model, reserved, usage)
+        return Effect.zipRight(permit.settle(spent(provider, reserved, usage)), observed)
       }
       const error = outcome.left
+      const given = memory.failed(error, clock.unsafeCurrentTimeMillis())
+        ? Effect.zipRight(
+            observed,
+            Effect.logWarning(`${endpoint.domain}: ${error.message}. Not asked any more`)
+          )
+        : observed
       switch (error._tag) {
         case "RateLimitError":
         case "OverloadedError": {
           const { verdict } = throttle
           const paused =
             verdict._tag === "Wait" ? limiter.pause(endpoint.domain, verdict.for, error.message) : Effect.void
-          return observed.pipe(Effect.zipRight(permit.congested), Effect.zipRight(paused))
+          return given.pipe(Effect.zipRight(permit.congested), Effect.zipRight(paused))
         }
         case "TimeoutError":
-          return Effect.zipRight(observed, permit.congested)
+          return Effect.zipRight(given, permit.congested)
         default:
-          return observed
+          return given
       }
     }
+
+    const reserve = ({ memory, model, provider }: Omit<Asked, "reserved">, request: Request) =>
+      Effect.map(tokenizerOf(model), (tokenizer) =>
+        memory.forecast.reserve(request, model, {
+          chargesMaxTokens: provider.chargesMaxTokens === true,
+          tokenizer
+        })
+      )
 
     const attemptAt = (
       request: Request,
@@ -114,20 +153,25 @@ export const make = (options: Options): Effect.Effect<Completer, never, Services
           })
         )
       }
-      const cost = {
-        inputTokens: tokensOf(promptCharacters(request)),
-        outputTokens: request.maxTokens ?? 0
-      }
-      return limiter.withPermit(endpoint.domain, cost, (permit) => {
-        const call = Effect.suspend(() => {
-          story.attempts++
-          story.endpoint = endpoint.id
-          return Effect.flatMap(provider.attempt(request, endpoint, timeoutMs), (attempt) =>
-            Effect.zipRight(book(endpoint, permit, attempt), attempt.outcome)
-          )
+      const memory = memoryOf(limiter, endpoint.domain)
+      const known = { endpoint, provider, model: request.model ?? endpoint.model ?? "", memory }
+      const call = (asked: Asked) =>
+        limiter.withPermit(endpoint.domain, asked.reserved ?? noCost, (permit) => {
+          // what is found out while a request waits for its turn spares it the call
+          const stopped = memory.stopped(clock.unsafeCurrentTimeMillis())
+          if (stopped !== undefined) return Effect.fail(stopped)
+          const sent = Effect.suspend(() => {
+            story.attempts++
+            story.endpoint = endpoint
+            return Effect.flatMap(provider.attempt(request, endpoint, timeoutMs), (attempt) =>
+              Effect.zipRight(book(asked, permit, attempt), attempt.outcome)
+            )
+          })
+          return story.attempts === 0 ? Effect.zipRight(beforeCall, sent) : sent
         })
-        return story.attempts === 0 ? Effect.zipRight(beforeCall, call) : call
-      })
+      return limiter.countsTokens(endpoint.domain)
+        ? Effect.flatMap(reserve(known, request), (reserved) => call({ ...known, reserved }))
+        : call({ ...known, reserved: undefined })
     }
 
     const attempt = (
@@ -145,17 +189,41 @@ export const make = (options: Options): Effect.Effect<Completer, never, Services
       )
 
     /** The schedule is only built once an attempt has failed: most never do. */
-    const retried = (once: Effect.Effect<Response, LlmError>): Effect.Effect<Response, LlmError> =>
+    const retried = (
+      once: Effect.Effect<Response, LlmError>,
+      story: Story
+    ): Effect.Effect<Response, LlmError> =>
       Effect.catchAll(once, (error) =>
         Effect.flatMap(Schedule.driver(policy), (driver) => {
           const again = (error: LlmError): Effect.Effect<Response, LlmError> =>
             Effect.matchEffect(driver.next(error), {
               onFailure: () => Effect.fail(error),
-              onSuccess: () => Effect.catchAll(once, again)
+              onSuccess: () => Effect.zipRight(afford(story), Effect.catchAll(once, again))
             })
           return again(error)
         })
       )
+
+    /** Waits until the domain that failed can afford a retry. */
+    const afford = ({ endpoint }: Story): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (endpoint === undefined) return Effect.void
+        const wait = memoryOf(limiter, endpoint.domain).retries.take(clock.unsafeCurrentTimeMillis())
+        return wait === 0 ? Effect.void : Effect.sleep(wait)
+      })
+
+    const deadline = options.deadline === undefined ? undefined : Duration.decode(options.deadline)
+    const inTime = (call: Effect.Effect<Response, LlmError>): Effect.Effect<Response, LlmError> =>
+      deadline === undefined
+        ? call
+        : Effect.timeoutFail(call, {
+            duration: deadline,
+            onTimeout: () =>
+              new TimeoutError({
+                provider: "floodgate",
+                message: `No answer within the deadline of ${Duration.format(deadline)}`
+              })
+          })
 
     const resolve: Completer["resolve"] = (input) => Effect.flatMap(fromInput(input), router.resolve)
 
@@ -177,7 +245,7 @@ export const make = (options: Options): Effect.Effect<Completer, never, Services
                   new CancelledError({ provider: "floodgate", message: "The run that asked was stopped" })
                 )
               })
-        const call = retried(attempt(resolved.request, story, before))
+        const call = inTime(retried(attempt(resolved.request, story, before), story))
         const keyed = cache.enabled ? (key ?? cacheKey(resolved)) : undefined
         const answered =
           keyed === undefined
@@ -187,7 +255,7 @@ export const make = (options: Options): Effect.Effect<Completer, never, Services
           attempts: story.attempts,
           cached,
           latencyMs: clock.unsafeCurrentTimeMillis() - start,
-          ...(story.endpoint === undefined ? undefined : { endpoint: story.endpoint }),
+          ...(story.endpoint === undefined ? undefined : { endpoint: story.endpoint.id }),
           ...(requestId === undefined ? undefined : { requestId }),
           ...(keyed === undefined && key === undefined ? undefined : { key: keyed ?? key })
         })

@@ -248,6 +248,10 @@ export class LimitDomain {
     }
   }
 
+  get countsTokens(): boolean {
+    return this.#rates.some((rate) => rate.kind.unit === "tokens")
+  }
+
   /** Calls back after each change, until the returned function is called. */
   watch(onChange: () => void): () => void {
     this.#watchers.add(onChange)

@@ -107,7 +107,7 @@ export const make: Effect.Effect<Providers.Provider, never, HttpClient.HttpClien
       }))
     }
 
-    return { name, attempt }
+    return { name, attempt, chargesMaxTokens: true }
   }
 )
 

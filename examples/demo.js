@@ -70,7 +70,8 @@ const runBatch = (url, output) =>
 const bill = (url) =>
   Effect.promise(async () => {
     const response = await fetch(new URL("/__log?summary=1", url))
-    const { answeredMoreThanOnce, charged, requests, successes } = await response.json()
+    /** @type {import("floodgate/Simulator").Summary} */
+    const { answeredMoreThanOnce, charged, requests, successes } = JSON.parse(await response.text())
     const failed = requests - successes
     return `The provider's books: ${requests} requests, ${failed} failed, ${charged} charged, ${answeredMoreThanOnce} answered twice`
   })

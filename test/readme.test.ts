@@ -34,7 +34,7 @@ const shape = (value: unknown, path = ""): ReadonlyArray<string> =>
     : [`${path}: ${value === null ? "null" : typeof value}`]
 
 /** The program of a block. Commands that install the project and run this suite are taken out. */
-const script = (code: string, port: number): string =>
+const script = (code: string, port = 0): string =>
   code
     .replace(/^npm ci && /m, "")
     .replace(/^npm test$/m, "true")
@@ -105,11 +105,8 @@ describe.concurrent("README's TypeScript runs", () => {
 
 describe.concurrent("README's commands run", () => {
   const shell = blocks.filter(isIn("sh"))
-  // with job control, as the shell of a user has it; nothing stays behind
-  const bash = (code: string) => [
-    "-emc",
-    `trap 'for job in $(jobs -p); do kill -- -$job; done 2> /dev/null' EXIT\n${code}`
-  ]
+  const bash = (code: string, options: Parameters<typeof execute>[2]) =>
+    execute("bash", ["-ec", code], options)
 
   it.scopedLive(
     "the demo: one bill for three runs",
@@ -117,7 +114,7 @@ describe.concurrent("README's commands run", () => {
       Effect.gen(function* () {
         const [demo] = shell
         const folder = yield* freshClone
-        const { code, stderr, stdout } = yield* execute("bash", bash(script(demo?.code ?? "", 0)), {
+        const { code, stderr, stdout } = yield* bash(script(demo?.code ?? ""), {
           cwd: folder
         })
         expect({ code, stderr, stdout }).toMatchObject({ code: 0 })
@@ -125,8 +122,8 @@ describe.concurrent("README's commands run", () => {
         expect(books).toHaveLength(3)
         expect(new Set(books).size).toBe(1)
         expect(books[0]).toMatch(/ 42 charged, 0 answered twice$/)
-        expect(stderr).toContain("0 from the cache, 42 from an earlier run, 0 calls made")
-        expect(stderr).toContain("42 from the cache, 0 from an earlier run, 0 calls made")
+        expect(stderr).toContain("42 from an earlier run")
+        expect(stderr).toContain("42 from the cache")
       }),
     120_000
   )
@@ -136,7 +133,7 @@ describe.concurrent("README's commands run", () => {
       const block = shell.find(({ code }) => code.includes("--receipt"))
       const folder = yield* userProject
       const simulator = yield* Simulator.make()
-      const ended = yield* execute("bash", bash(script(block?.code ?? "", 0)), {
+      const ended = yield* bash(script(block?.code ?? ""), {
         cwd: folder,
         env: { OPENAI_BASE_URL: simulator.url }
       })
@@ -155,24 +152,23 @@ describe.concurrent("README's commands run", () => {
     })
   )
 
-  it.scopedLive("the simulator", () =>
+  it.scopedLive("the simulator, in one terminal and another", () =>
     Effect.gen(function* () {
-      const block = shell.find(({ code }) => code.includes("simulate"))
+      const [one, another] = shell.filter(({ code }) => code.includes("4010"))
       const folder = yield* userProject
       // a port that was free a moment ago
       const { port } = yield* Effect.scoped(Simulator.make())
-      const ended = yield* execute("bash", bash(script(block?.code ?? "", port)), { cwd: folder })
+      yield* Effect.fork(bash(script(one?.code ?? "", port), { cwd: folder }))
+      const ended = yield* bash(script(another?.code ?? "", port), { cwd: folder })
       expect(ended).toMatchObject({ code: 0 })
       const prompts = linesOf(folder, "examples/prompts.jsonl")
-      expect(linesOf(folder, "trial.jsonl").filter(({ status }) => status === "success")).toHaveLength(
-        prompts.length
-      )
-      const summary = /^\{"requests".*\}/m.exec(ended.stdout)?.[0] ?? ""
-      expect(JSON.parse(summary)).toMatchObject({ successes: prompts.length, answeredMoreThanOnce: 0 })
+      const lines = linesOf(folder, "trial.jsonl")
+      expect(lines.map(({ status }) => status)).toEqual(prompts.map(() => "success"))
+      expect(JSON.parse(ended.stdout)).toMatchObject({ successes: prompts.length, answeredMoreThanOnce: 0 })
     })
   )
 
   it("and these are all", () => {
-    expect(shell).toHaveLength(4)
+    expect(shell).toHaveLength(5)
   })
 })

@@ -1,5 +1,5 @@
 /** Code in texts: found, type-checked, and run as a reader of the text would run it. */
-import { execFile } from "node:child_process"
+import { spawn } from "node:child_process"
 import {
   chmodSync,
   cpSync,
@@ -110,18 +110,35 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Runs a program to its end. */
+/** Runs a program to its end; interrupted, it is ended, and whatever it has started. */
 export const execute = (
   command: string,
   args: ReadonlyArray<string>,
   options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> }
 ): Effect.Effect<Ended> =>
-  Effect.async((resume, signal) => {
+  Effect.async((resume) => {
     const { CI: _, ...environment } = process.env
-    const env = { ...environment, npm_config_update_notifier: "false", ...options.env }
-    execFile(command, args, { cwd: options.cwd, env, signal, maxBuffer: 1 << 26 }, (error, stdout, stderr) =>
-      resume(Effect.succeed({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }))
-    )
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: { ...environment, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+      // a process group of its own, which can be ended as a whole
+      detached: true
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text
+    })
+    const closed = new Promise<number>((resolve) => child.on("close", (code) => resolve(code ?? 1)))
+    closed.then((code) => resume(Effect.succeed({ code, stdout, stderr })))
+    return Effect.promise(() => {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM")
+      return closed
+    })
   })
 
 /** A folder that goes with the scope. */

@@ -215,7 +215,7 @@ export const layerMemory = (options: { readonly capacity?: number | undefined } 
   )
 
 /**
- * Answers kept in a SQLite file, which several processes may use at once. Folders on the way are made. Fails if
+ * Answers kept in a SQLite file, which several processes may use at once. Its folder is made if it is missing. Fails if
  * the file cannot be opened, or is not a cache of this version.
  */
 export const layerSqlite = (options: { readonly filename: string }): Layer.Layer<Cache, CacheStoreError> =>

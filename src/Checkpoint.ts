@@ -57,7 +57,9 @@ export interface Found {
   readonly failed: number
   /** Keys of calls begun by an earlier run that have no outcome: they may have been billed. */
   readonly unknown: ReadonlyArray<string>
-  /** The torn tail that was cut off: the broken end of a last write. */
+  /** Keys of calls that earlier runs, now dead, made again because their outcome was unknown. */
+  readonly resent: ReadonlyArray<string>
+  /** The torn tail, the broken end of a last write; the first write of this run cuts it off. */
   readonly cut: Option.Option<{ readonly offset: number; readonly bytes: number; readonly text: string }>
   /** Unreadable lines before the tail. They are passed over, and moved to `OUT.corrupt` by `seal`. */
   readonly corrupt: number
@@ -112,8 +114,8 @@ export class Checkpoint extends Context.Tag("floodgate/Checkpoint")<
 >() {}
 
 /**
- * The checkpoint in the file at `path`. Opening it locks it, reads it through once and repairs a torn tail;
- * nothing else is changed, and a file that is not there is made only by the first write. Closing the scope
+ * The checkpoint in the file at `path`. Opening it locks it and reads it through once; nothing
+ * is changed by that. The first write cuts a torn tail, and makes a file that is not there. Closing the scope
  * writes what is pending and unlocks; the journal stays unless the run was sealed.
  */
 export const layerFile = (path: string): Layer.Layer<Checkpoint, CheckpointError> =>
@@ -121,7 +123,7 @@ export const layerFile = (path: string): Layer.Layer<Checkpoint, CheckpointError
 
 /** A batch without a file: nothing is stored and nothing restored. */
 export const layerNone: Layer.Layer<Checkpoint> = Layer.succeed(Checkpoint, {
-  found: { success: 0, failed: 0, unknown: [], cut: Option.none(), corrupt: 0 },
+  found: { success: 0, failed: 0, unknown: [], resent: [], cut: Option.none(), corrupt: 0 },
   has: () => Effect.succeed(false),
   restore: () => Effect.succeedNone,
   keep: () => Effect.void,

@@ -3,6 +3,7 @@
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import type { Found } from "./Checkpoint.js"
 import type { Settled } from "./Outcome.js"
 
 /** The sums of a run so far, or of a whole one. */
@@ -26,8 +27,8 @@ export const Receipt = Schema.Struct({
   /** Whether the run was stopped before its end. */
   interrupted: Schema.Boolean,
   /**
-   * Keys of requests that an earlier run had sent when it was killed, whose answers never arrived, and that this
-   * run sent again: they may have been paid for twice.
+   * Keys of requests that an earlier run had sent when it was killed, whose answers never arrived, and that were
+   * sent again since: they may have been paid for twice.
    */
   outcomeUnknown: Schema.Array(Schema.String)
 })
@@ -39,10 +40,10 @@ export interface Tally {
   readonly receipt: (end: { readonly wallSeconds: number; readonly interrupted: boolean }) => Receipt
 }
 
-/** An empty tally. `unknown` are the keys whose fate an earlier run left open, as the checkpoint found them. */
-export const tally = (unknown: ReadonlyArray<string> = []): Tally => {
-  const open = new Set(unknown)
-  const outcomeUnknown: Array<string> = []
+/** An empty tally, with what a checkpoint found of calls whose outcome is unknown, if there is one. */
+export const tally = (found: Pick<Found, "unknown" | "resent"> = { unknown: [], resent: [] }): Tally => {
+  const open = new Set(found.unknown)
+  const outcomeUnknown = new Set(found.resent)
   const errors: Record<string, number> = {}
   const sums = { requests: 0, succeeded: 0, failed: 0, cached: 0, resumed: 0, attempts: 0 }
   const tokens = { inputTokens: 0, outputTokens: 0 }
@@ -52,7 +53,7 @@ export const tally = (unknown: ReadonlyArray<string> = []): Tally => {
       const resumed = meta.resumed === true
       if (!resumed) sums.attempts += meta.attempts
       if (!resumed && meta.attempts > 0 && meta.key !== undefined && open.delete(meta.key)) {
-        outcomeUnknown.push(meta.key)
+        outcomeUnknown.add(meta.key)
       }
       if (Either.isLeft(outcome)) {
         const { _tag } = outcome.left

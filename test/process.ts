@@ -124,7 +124,10 @@ export interface Line {
   readonly index: number
   readonly custom_id: string | null
   readonly status: "success" | "error"
-  readonly response: { readonly text: string; readonly [field: string]: unknown } | null
+  readonly response: {
+    readonly text: string
+    readonly usage: { readonly inputTokens: number; readonly outputTokens: number }
+  } | null
   readonly error: {
     readonly _tag: string
     readonly message: string

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 some requests failed, 2 bad usage or input, 130 interrupted. */
 import { createRequire } from "node:module"
+import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -11,6 +12,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { batchCommand } from "./batchCommand.js"
+import { CliError } from "./CliError.js"
+import * as Help from "./help.js"
 import { standardInput } from "./inputFile.js"
 import { simulateCommand } from "./simulateCommand.js"
 
@@ -32,8 +35,25 @@ const simulate = Command.withHandler(simulateCommand, (flags) =>
   )
 )
 
+const purpose = "Send many prompts to language models: in order, paid once, as fast as they allow"
+
+const topics: ReadonlyArray<Help.Topic> = [
+  {
+    name: "batch",
+    usage: "floodgate batch INPUT --output FILE [options]",
+    purpose: "Answer a file of requests. Run again, the same command does only what is missing",
+    help: () => Command.getHelp(batchCommand, CliConfig.defaultConfig)
+  },
+  {
+    name: "simulate",
+    usage: "floodgate simulate [options]",
+    purpose: "Start a local server that speaks OpenAI's API, with limits, latency, faults and a billing log",
+    help: () => Command.getHelp(simulateCommand, CliConfig.defaultConfig)
+  }
+]
+
 const floodgate = Command.make("floodgate").pipe(
-  Command.withDescription("Send many prompts to language models: in order, paid once, as fast as they allow"),
+  Command.withDescription(purpose),
   Command.withSubcommands([batch, simulate])
 )
 
@@ -45,10 +65,31 @@ const run = Command.run(floodgate, { name: "floodgate", version })
 // the parser takes a lone dash for the end of the options
 const argv = process.argv.map((arg) => (arg === "-" ? standardInput : arg))
 
+/** Explains itself where asked to, and names what the parser's own messages leave unnamed. */
+const parsed = Effect.suspend(() => {
+  const [first, ...rest] = argv.slice(2)
+  const topic = topics.find(({ name }) => name === first)
+  const help = rest.includes("--help") || rest.includes("-h")
+  if (topic !== undefined && help) return print(Help.explain(topic))
+  if (first === undefined || first === "--help" || first === "-h")
+    return print(Help.overview(purpose, topics))
+  if (topic === undefined) {
+    return first.startsWith("-")
+      ? run(argv)
+      : new CliError({ message: `there is no command "${first}": try batch, simulate or --help` })
+  }
+  const unknown = Help.unknownOption(topic, rest)
+  return unknown === undefined
+    ? run(argv)
+    : new CliError({ message: `unknown option ${unknown}: floodgate ${topic.name} --help lists them all` })
+})
+
+const print = (text: string) => Effect.sync(() => void process.stdout.write(text))
+
 // whoever reads them may leave first, as `head` does: that is no reason to stop
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 
-run(argv).pipe(
+parsed.pipe(
   Effect.catchAll((error) => {
     // the parser has printed its own
     if (ValidationError.isValidationError(error)) return exitWith(2)
@@ -57,14 +98,17 @@ run(argv).pipe(
       exitWith(2)
     )
   }),
+  // reported here, where logs go to stderr
+  Effect.tapDefect((cause) => Effect.logError("This should not happen", cause)),
   Effect.provide(
     Layer.merge(
       NodeContext.layer,
-      Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.prettyLogger()))
+      Logger.replace(Logger.defaultLogger, Logger.prettyLogger({ stderr: true }))
     )
   ),
   NodeRuntime.runMain({
     disablePrettyLogger: true,
+    disableErrorReporting: true,
     teardown: (exit, onExit) => {
       if (Exit.isSuccess(exit)) return onExit(Number(process.exitCode ?? 0))
       onExit(Cause.isInterruptedOnly(exit.cause) ? 130 : 1)

@@ -12,6 +12,13 @@ export interface Snapshot {
   readonly total: number
   readonly receipt: Receipt
   readonly domains: ReadonlyArray<DomainState>
+  /** The failed attempts so far, most of which are made again, and the last one's error. */
+  readonly trouble: Trouble
+}
+
+export interface Trouble {
+  readonly attempts: number
+  readonly last: { readonly message: string; readonly at: number } | undefined
 }
 
 const redrawMs = 200
@@ -50,6 +57,18 @@ const pauses = (domains: ReadonlyArray<DomainState>, now: number): string | unde
   return `paused ${duration((paused.pausedUntil - now) / 1000)}: ${paused.pauseReason ?? "the server asked for it"}`
 }
 
+/** A failed attempt is news for as long as the longest backoff: while all wait for it, it is the reason. */
+const newsMs = 75_000
+
+const newsOf = ({ attempts, last }: Trouble, now: number): string | undefined =>
+  last === undefined || now - last.at > newsMs
+    ? undefined
+    : `${count(attempts)} failed ${attempts === 1 ? "attempt" : "attempts"}, the last: ${last.message}`
+
+/** Why it may not get on, if there is a reason. */
+const reasonOf = ({ domains, trouble }: Snapshot, now: number): string | undefined =>
+  pauses(domains, now) ?? newsOf(trouble, now)
+
 /** The facts in words, the same on a terminal and in a log. */
 const facts = ({ domains, receipt, total }: Snapshot, rate: number): string => {
   const inFlight = domains.reduce((sum, { inUse }) => sum + inUse, 0)
@@ -75,24 +94,31 @@ export const show = (
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const rateOf = makeRate()
+    rateOf(clock.unsafeCurrentTimeMillis(), 0)
     const text = Effect.map(snapshot, (shown) => {
       const now = clock.unsafeCurrentTimeMillis()
       const { receipt, total } = shown
       const line = facts(shown, rateOf(now, receipt.requests - receipt.resumed))
-      return { line, share: total === 0 ? 1 : receipt.requests / total, paused: pauses(shown.domains, now) }
+      return { line, share: total === 0 ? 1 : receipt.requests / total, reason: reasonOf(shown, now) }
     })
     if (stderr.isTTY) {
       const log = createLogUpdate(stderr)
-      const draw = Effect.map(text, ({ line, paused, share }) => {
-        const room = Math.max(8, Math.min(30, stderr.columns - line.length - 8))
-        const percent = String(Math.floor(share * 100)).padStart(3)
-        log(`${bar(share, room)} ${percent}%  ${line}${paused === undefined ? "" : `\n${paused}`}`)
+      // a line that is wrapped cannot be redrawn in place
+      const cut = (line: string) => {
+        const columns = stderr.columns || 80
+        return line.length <= columns ? line : `${line.slice(0, columns - 1)}…`
+      }
+      const draw = Effect.map(text, ({ line, reason, share }) => {
+        const percent = `${String(Math.floor(share * 100)).padStart(3)}%`
+        const room = (stderr.columns || 80) - line.length - percent.length - 4
+        const head = room < 8 ? percent : `${bar(share, Math.min(30, room))} ${percent}`
+        log([cut(`${head}  ${line}`), ...(reason === undefined ? [] : [cut(reason)])].join("\n"))
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => log.clear()))
       yield* Effect.forkScoped(Effect.forever(Effect.zipRight(draw, Effect.sleep(redrawMs))))
     } else {
-      const print = Effect.map(text, ({ line, paused }) => {
-        stderr.write(`${line}${paused === undefined ? "" : `  (${paused})`}\n`)
+      const print = Effect.map(text, ({ line, reason }) => {
+        stderr.write(`${line}${reason === undefined ? "" : `  (${reason})`}\n`)
       })
       yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(lineMs), print)))
     }

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { batchStream } from "../Batch.js"
@@ -19,6 +20,7 @@ import * as Checkpoint from "../Checkpoint.js"
 import type { Options as EndpointOptions } from "../Endpoint.js"
 import * as HttpClientPool from "../HttpClientPool.js"
 import { cacheKey } from "../internal/cacheKey.js"
+import type { LlmError } from "../LlmError.js"
 import * as OpenAi from "../providers/OpenAi.js"
 import * as RateLimiter from "../RateLimiter.js"
 import * as Receipt from "../Receipt.js"
@@ -230,7 +232,16 @@ export const runBatch = (
     yield* checkPositive("rps", flags.rps)
     yield* checkPositive("rpm", flags.rpm)
     yield* checkPositive("max-tokens", flags.maxTokens)
-    const retry = Retry.make(yield* parseRetries(flags.maxRetries))
+    const trouble: { attempts: number; last: Progress.Trouble["last"] } = { attempts: 0, last: undefined }
+    const clock = yield* Effect.clock
+    const retry = Schedule.tapInput(
+      Retry.make(yield* parseRetries(flags.maxRetries)),
+      ({ message }: LlmError) =>
+        Effect.sync(() => {
+          trouble.attempts++
+          trouble.last = { message, at: clock.unsafeCurrentTimeMillis() }
+        })
+    )
     const timeout = flags.timeout === undefined ? undefined : yield* parseDuration("timeout", flags.timeout)
     yield* InputFile.check(flags.input)
     yield* checkDistinct(flags)
@@ -255,9 +266,8 @@ export const runBatch = (
       )
     )
     const limiter = Context.get(services, RateLimiter.RateLimiter)
-    const clock = yield* Effect.clock
     const startedAt = clock.unsafeCurrentTimeMillis()
-    const tally = Receipt.tally(checkpoint.found.unknown)
+    const tally = Receipt.tally(checkpoint.found)
     const receiptNow = (interrupted: boolean) =>
       tally.receipt({ wallSeconds: (clock.unsafeCurrentTimeMillis() - startedAt) / 1000, interrupted })
 
@@ -293,7 +303,12 @@ export const runBatch = (
       : Effect.scoped(
           Effect.zipRight(
             Progress.show(
-              Effect.map(limiter.states, (domains) => ({ total, domains, receipt: receiptNow(false) })),
+              Effect.map(limiter.states, (domains) => ({
+                total,
+                domains,
+                trouble,
+                receipt: receiptNow(false)
+              })),
               process.stderr
             ),
             ask
@@ -310,7 +325,8 @@ export const runBatch = (
         )
         return receipt
       })
-    yield* Effect.onInterrupt(shown, () => finish(true))
+    // a full disk ends a run early too: what was done is said all the same
+    yield* Effect.onError(shown, () => finish(true))
     const { failed } = yield* finish(false)
     return failed === 0 ? 0 : 1
   })

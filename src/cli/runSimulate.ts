@@ -1,8 +1,9 @@
 /** What `floodgate simulate` does: serves until it is interrupted. */
 import * as FileSystem from "@effect/platform/FileSystem"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Simulator from "../Simulator.js"
@@ -15,10 +16,13 @@ import type { Flags } from "./simulateCommand.js"
 const distribution = <A>(
   flag: string,
   written: string,
-  parse: (text: string) => Option.Option<A>
+  parse: (text: string) => Option.Option<A>,
+  order: Order.Order<A>
 ): Effect.Effect<Simulator.Distribution<A>, CliError> => {
   const [from = "", to] = written.split("..")
-  const bounds = Option.all([parse(from), to === undefined ? Option.some(undefined) : parse(to)])
+  const bounds = Option.all([parse(from), to === undefined ? Option.some(undefined) : parse(to)]).pipe(
+    Option.filter(([min, max]) => max === undefined || order(min, max) <= 0)
+  )
   return Option.match(bounds, {
     onNone: () => wrong(`--${flag} takes one value or a range such as A..B, not "${written}"`),
     onSome: ([min, max]) => Effect.succeed(max === undefined ? min : { kind: "uniform" as const, min, max })
@@ -77,6 +81,8 @@ const readScript = (file: string) =>
 
 const options = (flags: Flags): Effect.Effect<Simulator.Options, CliError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    if (flags.port < 0 || flags.port > 65_535)
+      yield* wrong(`--port must be from 0 to 65535, not ${flags.port}`)
     for (const flag of ["rps", "rpm", "tpm"] as const) yield* checkPositive(flag, flags[flag])
     yield* checkPositive("tokens-per-second", flags.tokensPerSecond)
     yield* checkPositive("max-concurrency", flags.maxConcurrency)
@@ -90,11 +96,11 @@ const options = (flags: Flags): Effect.Effect<Simulator.Options, CliError, FileS
     const latency =
       flags.latency === undefined
         ? undefined
-        : yield* distribution<Duration.DurationInput>("latency", flags.latency, duration)
+        : yield* distribution("latency", flags.latency, duration, Duration.Order)
     const outputTokens =
       flags.outputTokens === undefined
         ? undefined
-        : yield* distribution("output-tokens", flags.outputTokens, wholeNumber)
+        : yield* distribution("output-tokens", flags.outputTokens, wholeNumber, Order.number)
     return {
       port: flags.port,
       host: flags.host,

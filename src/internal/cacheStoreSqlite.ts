@@ -100,7 +100,11 @@ export const layer = (filename: string): Layer.Layer<CacheStore, CacheStoreError
         ? Effect.void
         : Effect.asVoid(
             Effect.tryPromise({
-              try: () => mkdir(dirname(filename), { recursive: true }),
+              // one level: a misspelt path is not made up into folders
+              try: () =>
+                mkdir(dirname(filename)).catch((cause) => {
+                  if (cause?.code !== "EEXIST") throw cause
+                }),
               catch: storeError(`make the folder of ${filename}`)
             })
           ),

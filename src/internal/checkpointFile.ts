@@ -61,6 +61,7 @@ const load = (path: string, journal: string, handle: Option.Option<fs.FileHandle
     const intents = yield* IntentJournal.read(journal)
     const rows = RowIndex.make()
     const unknown = IntentJournal.tally()
+    const resent = new Set(intents?.resent)
     for (const [key, count] of intents === undefined ? [] : IntentJournal.open(intents))
       unknown.add(key, count)
     let success = 0
@@ -86,13 +87,14 @@ const load = (path: string, journal: string, handle: Option.Option<fs.FileHandle
       success,
       failed,
       unknown: Array.from(unknown.counts).flatMap(([key, count]) => new Array<string>(count).fill(key)),
+      resent: Array.from(resent),
       cut:
         scan.end < size
           ? Option.some({ offset: scan.end, bytes: size - scan.end, text: scan.tail })
           : Option.none(),
       corrupt: scan.corrupt.length
     }
-    return { rows, scan, unknown, found }
+    return { rows, scan, unknown, resent, found }
   })
 
 /** Opens the output at `output` for one run. The file is made at the first write, not before. */
@@ -105,16 +107,19 @@ export const make = Effect.fnUntraced(function* (output: string) {
   // The lock is the first thing written: it also shows whether this place can be written to.
   yield* FileLock.acquire(`${path}.lock`)
   const existing = yield* openExisting(path)
-  const { rows, scan, unknown, found } = yield* load(path, journalPath, existing)
+  const { rows, scan, unknown, resent, found } = yield* load(path, journalPath, existing)
   yield* io("clear", path, async () => {
     for (const left of [scratchPath, orderedPath, `${journalPath}.tmp`]) await fs.rm(left, { force: true })
   })
-  if (Option.isSome(existing) && Option.isSome(found.cut)) {
-    yield* io("repair", path, async () => {
-      await existing.value.truncate(scan.end)
-      await existing.value.datasync()
-    })
-  }
+  // Not before this run has something to write: until then the file may turn out to be another input's.
+  const repair = Effect.suspend(() =>
+    Option.isSome(existing) && Option.isSome(found.cut)
+      ? io("repair", path, async () => {
+          await existing.value.truncate(scan.end)
+          await existing.value.datasync()
+        })
+      : Effect.void
+  )
 
   const slots = RowSlots.make()
   const begun = IntentJournal.tally()
@@ -127,6 +132,7 @@ export const make = Effect.fnUntraced(function* (output: string) {
       path,
       size: scan.end,
       open: Effect.gen(function* () {
+        yield* repair
         const handle = yield* io("open", path, () => fs.open(path, Option.isSome(existing) ? "r+" : "wx"))
         if (Option.isNone(existing)) yield* RowSeal.syncFolder(dirname(path))
         if (!scan.unterminated) return { handle, size: scan.end }
@@ -143,7 +149,7 @@ export const make = Effect.fnUntraced(function* (output: string) {
       reopenAbove: journalBytes,
       open: Effect.suspend(() => {
         // Sizes and tallies change together, when a group is durable, so they agree here.
-        const text = IntentJournal.content({ base: outcomes.size(), unknown, begun })
+        const text = IntentJournal.content({ base: outcomes.size(), unknown, begun, resent })
         return io("write", journalPath, async () => {
           const handle = await fs.open(`${journalPath}.tmp`, "w")
           await handle.write(text)
@@ -211,7 +217,14 @@ export const make = Effect.fnUntraced(function* (output: string) {
     })
 
   const begin = (key: string): Effect.Effect<void, CheckpointError> =>
-    Effect.suspend(() => journal.append(IntentJournal.beginLine(key), () => begun.add(key, 1)))
+    Effect.suspend(() => {
+      const line = IntentJournal.beginLine(key)
+      if (!unknown.counts.has(key)) return journal.append(line, () => begun.add(key, 1))
+      return journal.append(`${line}\n${IntentJournal.resentLine(key)}`, () => {
+        begun.add(key, 1)
+        resent.add(key)
+      })
+    })
 
   const finish = (key: string, index: number, line: string): Effect.Effect<void, CheckpointError> =>
     Effect.suspend(() => {
@@ -280,6 +293,7 @@ export const make = Effect.fnUntraced(function* (output: string) {
         })
       }
       for (const log of [outcomes, journal, scratch]) yield* log.close
+      if (outcomes.size() === scan.end) yield* repair
       if (Option.isNone(existing) && outcomes.size() === 0) {
         yield* io("create", path, () => fs.writeFile(path, "", { flag: "wx", flush: true }))
         yield* removeJournal

@@ -5,6 +5,8 @@
  *   a row beyond it is the outcome of a call in this journal.
  * - `{"unknown":<key>}`: a call of an earlier run whose outcome is still unknown.
  * - `{"begin":<key>}`: a call about to be made.
+ * - `{"resent":<key>}`: the outcome of an earlier call was unknown, and it is made once more. Kept until the end of
+ *   the last run, for its receipt.
  *
  * So the calls with unknown outcome are those begun (or unknown before: the same call sent again is one)
  * less the rows beyond `base`, key by key. An outcome needs no line here.
@@ -21,7 +23,11 @@ const Header = Schema.parseJson(
   Schema.Struct({ floodgate: Schema.Literal("journal"), version: Schema.Number, base: Schema.Number })
 )
 const Line = Schema.parseJson(
-  Schema.Union(Schema.Struct({ begin: Schema.String }), Schema.Struct({ unknown: Schema.String }))
+  Schema.Union(
+    Schema.Struct({ begin: Schema.String }),
+    Schema.Struct({ unknown: Schema.String }),
+    Schema.Struct({ resent: Schema.String })
+  )
 )
 const decodeHeader = Schema.decodeUnknownEither(Header)
 const decodeLine = Schema.decodeUnknownEither(Line)
@@ -49,6 +55,8 @@ export interface Intents {
   readonly base: number
   readonly unknown: Tally
   readonly begun: Tally
+  /** Keys of calls that were made again though an earlier one may have been answered. */
+  readonly resent: ReadonlySet<string>
 }
 
 /** Per key, the calls that may have been made and have no outcome. */
@@ -60,6 +68,8 @@ export const open = (intents: Intents): ReadonlyArray<readonly [key: string, cou
 
 export const beginLine = (key: string): string => `{"begin":${JSON.stringify(key)}}`
 
+export const resentLine = (key: string): string => `{"resent":${JSON.stringify(key)}}`
+
 /** A journal that holds these intents and no more, as text. */
 export const content = (intents: Intents): string => {
   const lines = [JSON.stringify({ floodgate: "journal", version, base: intents.base })]
@@ -69,6 +79,7 @@ export const content = (intents: Intents): string => {
   for (const [key, count] of intents.begun.counts) {
     for (let at = 0; at < count; at++) lines.push(beginLine(key))
   }
+  for (const key of intents.resent) lines.push(resentLine(key))
   return `${lines.join("\n")}\n`
 }
 
@@ -100,11 +111,13 @@ export const read = (path: string): Effect.Effect<Intents | undefined, Checkpoin
     }
     const unknown = tally()
     const begun = tally()
+    const resent = new Set<string>()
     for (const line of lines) {
       const intent = Either.getOrUndefined(decodeLine(line))
       if (intent === undefined) continue
       if ("begin" in intent) begun.add(intent.begin, 1)
+      else if ("resent" in intent) resent.add(intent.resent)
       else unknown.add(intent.unknown, 1)
     }
-    return { base: header.base, unknown, begun }
+    return { base: header.base, unknown, begun, resent }
   })

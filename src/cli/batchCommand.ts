@@ -35,14 +35,21 @@ const options = {
   ),
   model: text("model", "NAME", "Model of requests that name none. Default: OPENAI_MODEL"),
   baseUrl: text("base-url", "URL", "Address of the API. Default: OPENAI_BASE_URL, or OpenAI's own"),
-  concurrency: Flag.wholeNumber("concurrency").pipe(
-    Options.withDefault(64),
-    Options.withDescription("Requests under way at once. Default: 64")
+  concurrency: Options.text("concurrency").pipe(
+    Options.withPseudoName("N|adaptive"),
+    Options.withDefault("64"),
+    Options.withDescription("Requests under way at once; adaptive finds what the server bears. Default: 64")
   ),
   rps: number("rps", "Most requests a second"),
   rpm: number("rpm", "Most requests a minute"),
+  rpd: number("rpd", "Most requests a day"),
+  tpm: number("tpm", "Most tokens a minute, input and output together"),
+  itpm: number("itpm", "Most input tokens a minute"),
+  otpm: number("otpm", "Most output tokens a minute"),
+  burst: number("burst", "Requests that may start at once. Default: 1 % of the limit"),
   maxRetries: text("max-retries", "N|forever", "Attempts after the first. Default: 8"),
   timeout: text("timeout", "TIME", "Longest one attempt may take: 90s, 10m. Default: 10m"),
+  deadline: text("deadline", "TIME", "Longest one request may take, retries included. Default: none"),
   temperature: number("temperature", "Randomness of requests that set none"),
   maxTokens: optional(
     Options.withDescription(

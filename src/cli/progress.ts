@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createLogUpdate } from "log-update"
-import type { DomainState } from "../RateLimiter.js"
+import type { DomainState, RateName } from "../RateLimiter.js"
 import type { Receipt } from "../Receipt.js"
 
 /** What is shown. */
@@ -69,6 +69,35 @@ const newsOf = ({ attempts, last }: Trouble, now: number): string | undefined =>
 const reasonOf = ({ domains, trouble }: Snapshot, now: number): string | undefined =>
   pauses(domains, now) ?? newsOf(trouble, now)
 
+const shortNames: Readonly<Record<RateName, string>> = {
+  requestsPerSecond: "rps",
+  requestsPerMinute: "rpm",
+  requestsPerDay: "rpd",
+  tokensPerMinute: "tpm",
+  inputTokensPerMinute: "itpm",
+  outputTokensPerMinute: "otpm"
+}
+
+/** How far the fullest limit is used, and how many calls an adaptive concurrency allows. */
+const limitUse = (domains: ReadonlyArray<DomainState>): ReadonlyArray<string> => {
+  const uses = domains.flatMap(({ limits, used }) =>
+    Object.entries(used).map(([name, amount]) => {
+      const rate = name as RateName
+      const limit = limits[rate] ?? Number.POSITIVE_INFINITY
+      return {
+        share: amount / limit,
+        text: `${shortNames[rate]} ${count(Math.round(amount))}/${count(limit)}`
+      }
+    })
+  )
+  const [fullest] = uses.sort((a, b) => b.share - a.share)
+  const adaptive = domains.find(({ limits }) => limits.concurrency === "adaptive")?.concurrency
+  return [
+    ...(fullest === undefined ? [] : [fullest.text]),
+    ...(adaptive === undefined ? [] : [`up to ${count(adaptive)} at once`])
+  ]
+}
+
 /** The facts in words, the same on a terminal and in a log. */
 const facts = ({ domains, receipt, total }: Snapshot, rate: number): string => {
   const inFlight = domains.reduce((sum, { inUse }) => sum + inUse, 0)
@@ -80,6 +109,7 @@ const facts = ({ domains, receipt, total }: Snapshot, rate: number): string => {
     ...(receipt.resumed === 0 ? [] : [`${count(receipt.resumed)} resumed`]),
     `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))}/s`,
     `${count(inFlight)} in flight`,
+    ...limitUse(domains),
     ...(left > 0 && rate > 0 ? [`ETA ${duration(left / rate)}`] : [])
   ].join("  ")
 }

@@ -3,7 +3,8 @@
  *
  * A limit domain is what shares a quota, usually an account and a model, however many endpoints use it.
  * Requests of a domain are admitted first come, first served; in any sliding window of a limit's period
- * never more than the limit starts, from the first second on.
+ * never more than the limit starts, from the first second on. {@link layer} counts in the memory of this process,
+ * {@link layerRedis} for all processes that share a Redis.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,14 +13,21 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import type * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { LimitDomain, Ticket, type Time, type TooLarge } from "./internal/limitDomain.js"
+import { LimitDomain, type Refusal, Ticket, type Time } from "./internal/limitDomain.js"
 import { type Cost, type Limits, limitsFor, type RateName } from "./internal/limits.js"
-import { RequestTooLargeError } from "./LlmError.js"
+import type { RedisClient } from "./internal/redisClient.js"
+import type { SharedDomain } from "./internal/sharedDomain.js"
+import { makeSharing } from "./internal/sharing.js"
+import { NetworkError, RequestTooLargeError } from "./LlmError.js"
+import { RateLimiterStore, RateLimiterStoreError } from "./RateLimiterStore.js"
 
 export type { Cost, Limits, RateName } from "./internal/limits.js"
 export { limitsFor } from "./internal/limits.js"
+export type { RedisClient } from "./internal/redisClient.js"
 
 /** Leave to make one attempt. It is given back when the attempt ends, however it ends. */
 export interface Permit {
@@ -63,7 +71,8 @@ export interface DomainState {
 
 export interface Service {
   /**
-   * Runs `use` once the domain admits it. A request that is larger than a whole limit fails at once.
+   * Runs `use` once the domain admits it. A request that is larger than a whole limit fails at once; one whose
+   * limits are shared fails with a `NetworkError` of the code `rate_limiter_unavailable` while they cannot be known.
    * Interrupted while waiting, the request gives back all it held; once it has started it counts, however
    * it ends.
    */
@@ -71,7 +80,7 @@ export interface Service {
     domain: string,
     cost: Cost,
     use: (permit: Permit) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | RequestTooLargeError, R>
+  ) => Effect.Effect<A, E | RequestTooLargeError | NetworkError, R>
   /** Admits nothing in the domain until `hint` has passed (and a little jitter); the later end wins. */
   readonly pause: (domain: string, hint: Duration.DurationInput, reason: string) => Effect.Effect<void>
   /** Replaces the domain's limits. What was admitted so far still counts. */
@@ -108,12 +117,18 @@ export interface Options {
 const jitterShare = 0.05
 const maxJitter = 1_000
 
-const tooLargeError = (domain: string, { amount, limit, name }: TooLarge) =>
-  new RequestTooLargeError({
-    provider: domain,
-    code: "request_exceeds_rate_limit",
-    message: `The request needs ${amount} of ${name}, and the limit of ${domain} is ${limit}`
-  })
+const refusalError = (domain: string, refusal: Refusal): RequestTooLargeError | NetworkError =>
+  "away" in refusal
+    ? new NetworkError({
+        provider: domain,
+        code: "rate_limiter_unavailable",
+        message: `The shared limits of ${domain} cannot be known: ${refusal.away}`
+      })
+    : new RequestTooLargeError({
+        provider: domain,
+        code: "request_exceeds_rate_limit",
+        message: `The request needs ${refusal.amount} of ${refusal.name}, and the limit of ${domain} is ${refusal.limit}`
+      })
 
 const makeTime = Effect.gen(function* () {
   const clock = yield* Effect.clock
@@ -163,20 +178,25 @@ const makeTime = Effect.gen(function* () {
   return { time, epochMillis: () => clock.unsafeCurrentTimeMillis() }
 })
 
-/** Builds the service on the clock of the fiber that builds it. */
-export const make = Effect.fnUntraced(function* (options?: Options) {
+type Domain = LimitDomain | SharedDomain
+
+/** Builds the service over domains of either kind, on the clock of the fiber that builds it. */
+const makeWith = Effect.fnUntraced(function* (
+  options: Options | undefined,
+  makeDomain: (name: string, limits: Limits, time: Time) => Domain
+) {
   const { epochMillis, time } = yield* makeTime
-  const domains = new Map<string, LimitDomain>()
+  const domains = new Map<string, Domain>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       for (const domain of domains.values()) domain.close()
     })
   )
 
-  const domainOf = (name: string): LimitDomain => {
+  const domainOf = (name: string): Domain => {
     let domain = domains.get(name)
     if (domain === undefined) {
-      domain = new LimitDomain(limitsFor(options?.domains ?? {}, name) ?? {}, time)
+      domain = makeDomain(name, limitsFor(options?.domains ?? {}, name) ?? {}, time)
       domains.set(name, domain)
     }
     return domain
@@ -192,10 +212,10 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
     cost: Cost,
     use: (permit: Permit) => Effect.Effect<A, E, R>
   ) =>
-    Effect.uninterruptibleMask((restore): Effect.Effect<A, E | RequestTooLargeError, R> => {
+    Effect.uninterruptibleMask((restore): Effect.Effect<A, E | RequestTooLargeError | NetworkError, R> => {
       const domain = domainOf(name)
       const ticket = domain.enter(cost)
-      if (!(ticket instanceof Ticket)) return Effect.fail(tooLargeError(name, ticket))
+      if (!(ticket instanceof Ticket)) return Effect.fail(refusalError(name, ticket))
 
       const run = (): Effect.Effect<A, E, R> => {
         const permit: Permit = {
@@ -215,9 +235,9 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
       }
       if (ticket.status === "admitted") return run()
 
-      const admission = Effect.async<void, RequestTooLargeError>((resume) => {
+      const admission = Effect.async<void, RequestTooLargeError | NetworkError>((resume) => {
         ticket.onDecided((refused) =>
-          resume(refused === undefined ? Effect.void : Effect.fail(tooLargeError(name, refused)))
+          resume(refused === undefined ? Effect.void : Effect.fail(refusalError(name, refused)))
         )
       })
       return Effect.matchCauseEffect(restore(admission), {
@@ -269,8 +289,78 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
   })
 })
 
+/** Builds the service in the memory of this process. */
+export const make = (options?: Options): Effect.Effect<Service, never, Scope.Scope> =>
+  makeWith(options, (_name, limits, time) => new LimitDomain(limits, time))
+
 /** A limiter in the memory of this process. */
 export const layer = (options?: Options): Layer.Layer<RateLimiter> => Layer.scoped(RateLimiter, make(options))
+
+/** How limits are shared. */
+export interface SharedOptions extends Options {
+  /**
+   * How long the calls in flight of a process count against a shared concurrency after it was last heard of:
+   * slots of a process that was killed are free after this time. Default 10 seconds. Renewed while in use.
+   */
+  readonly lease?: Duration.DurationInput | undefined
+  /** How long the store may fail to answer before it counts as away. Default 2 seconds. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /**
+   * What to do while the store is away. `"fail"`, the default: the layer fails if it is away at the start, later on
+   * requests fail with a `NetworkError`, which retries. `{ processes }`: so many processes share the limits, and each
+   * goes on alone within its part of them, with a warning, until the store is there again. Limits then hold to within
+   * a burst; a concurrency below the number of processes is one for each.
+   */
+  readonly whenAway?: "fail" | { readonly processes: number } | undefined
+}
+
+/**
+ * Builds the service over the {@link RateLimiterStore} that is provided. Processes must give a domain the same limits.
+ * An adaptive concurrency is found by each process for itself, and `setLimits` is this process's word alone; pauses,
+ * and limits that a server states, hold for all.
+ */
+export const makeShared = (
+  options?: SharedOptions
+): Effect.Effect<Service, RateLimiterStoreError, RateLimiterStore | Scope.Scope> =>
+  Effect.flatMap(makeSharing(options ?? {}), (makeDomain) => makeWith(options, makeDomain))
+
+/** A limiter over the {@link RateLimiterStore} that is provided. See {@link makeShared}. */
+export const layerStore = (
+  options?: SharedOptions
+): Layer.Layer<RateLimiter, RateLimiterStoreError, RateLimiterStore> =>
+  Layer.scoped(RateLimiter, makeShared(options))
+
+/** What {@link layerRedis} needs to know: a `url` or a `client`. */
+export interface RedisOptions extends SharedOptions {
+  /** `redis://user:password@host:port/db`, or `rediss://` for TLS. Needs the package `ioredis`. */
+  readonly url?: string | Redacted.Redacted<string> | undefined
+  /** A client of `ioredis`, single or cluster, which stays yours to close. */
+  readonly client?: RedisClient | undefined
+  /** What the keys begin with. Default `"floodgate:"`. */
+  readonly prefix?: string | undefined
+}
+
+/**
+ * A limiter whose limits hold for all processes that use the same Redis (5 or later) and prefix. One script decides
+ * over all limits of a domain at once, on the server's clock; keys expire, and those of a domain share a hash slot.
+ * See {@link makeShared} for what is shared.
+ */
+export const layerRedis = (options: RedisOptions): Layer.Layer<RateLimiter, RateLimiterStoreError> =>
+  Layer.provide(
+    layerStore(options),
+    // loaded when used, as its client is
+    Layer.scoped(
+      RateLimiterStore,
+      Effect.flatMap(
+        Effect.tryPromise({
+          try: () => import("./internal/redisLimiterStore.js"),
+          catch: (cause) =>
+            new RateLimiterStoreError({ message: `The Redis store could not be loaded: ${String(cause)}` })
+        }),
+        (redis) => redis.make(options)
+      )
+    )
+  )
 
 const noPermit: Permit = { settle: () => Effect.void, congested: Effect.void }
 

@@ -32,10 +32,18 @@ export interface TooLarge {
   readonly amount: number
 }
 
+/** Why a request that could be admitted was not: the store of the limits cannot be reached. */
+export interface StoreAway {
+  readonly away: string
+}
+
+/** Why a request was turned away. */
+export type Refusal = TooLarge | StoreAway
+
 /** How late a timer may fire and still have its delay made good, as a busy event loop does it. */
-const maxLateness = 100
+export const maxLateness = 100
 /** The longest single sleep: longer waits take several, well below what timers can hold. */
-const maxSleep = 3_600_000
+export const maxSleep = 3_600_000
 
 /** One request's way through the domain. */
 export class Ticket extends QueueNode {
@@ -45,8 +53,8 @@ export class Ticket extends QueueNode {
   /** The limits the admission was booked to, and its place in the window of each. */
   rates: ReadonlyArray<Rate> = []
   slots: ReadonlyArray<Slot> = []
-  #refused: TooLarge | undefined
-  #onDecided: ((refused: TooLarge | undefined) => void) | undefined
+  #refused: Refusal | undefined
+  #onDecided: ((refused: Refusal | undefined) => void) | undefined
 
   constructor(cost: Cost) {
     super()
@@ -54,13 +62,13 @@ export class Ticket extends QueueNode {
   }
 
   /** Calls back when the wait is over, with the reason if the request was turned away. */
-  onDecided(callback: (refused: TooLarge | undefined) => void): void {
+  onDecided(callback: (refused: Refusal | undefined) => void): void {
     if (this.status === "waiting") this.#onDecided = callback
     else callback(this.#refused)
   }
 
   /** @internal */
-  decided(refused?: TooLarge): void {
+  decided(refused?: Refusal): void {
     this.#refused = refused
     this.#onDecided?.(refused)
   }
@@ -166,6 +174,13 @@ export class LimitDomain {
       this.#concurrency.succeeded(this.#inUse)
     this.#inUse--
     if (this.#concurrency !== undefined) this.#drain()
+    this.#changed()
+  }
+
+  /** Counts calls in flight that were not admitted here, or with a negative number that they ended. */
+  occupy(calls: number): void {
+    this.#inUse += calls
+    if (calls < 0) this.#drain()
     this.#changed()
   }
 

@@ -12,10 +12,12 @@ import { SlidingWindow, type Slot } from "./slidingWindow.js"
  * Windows are held a little longer than the period, for the server sees requests arrive less evenly than
  * they left. Costs 0.4 % of a limit per second, 0.1 % of one per minute.
  */
-const guarded = (period: number): number => period + Math.min(period / 256, 50)
+export const guardShare = 1 / 256
+export const maxGuard = 50
+const guarded = (period: number): number => period + Math.min(period * guardShare, maxGuard)
 
 /** Where the burst is not given: this share of the limit. */
-const defaultBurst = 0.01
+export const defaultBurst = 0.01
 
 export class Rate {
   readonly kind: RateKind

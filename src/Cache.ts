@@ -1,25 +1,62 @@
 /**
  * Answers that were paid for, to be had again for nothing; and one call for all who ask the same at once.
  *
- * Only complete answers are kept: no error, no answer cut short, no refusal. A cache that fails is a miss and a
- * warning, never a failed request.
+ * **Identity.** Two requests are the same question if their keys are equal. The key is the SHA-256 of
+ *
+ * - the kind of the request, and all of its fields that are or can be sent, as canonical JSON (RFC 8785): model,
+ *   messages with the bytes of their images, every parameter, tools, schema, `labels`, `extra`. The order of members
+ *   does not matter, and a field left out is not the same as the provider's default written out;
+ * - the source of the answers, which is the host of the first endpoint (`local` for this machine) or the `source`
+ *   that you give it, such as a tenant; so other ports, paths and credentials of one host share their answers;
+ * - the sample asked for (`cache.sample`), where it is not 0: further answers to one question, each kept by itself.
+ *
+ * Not in the key: `id`, `metadata`, the rest of `cache`, timeouts, retries, limits, credentials. The key has a
+ * version, and is the same in every release that has this version. Below it, answers are apart by namespace.
+ *
+ * **Modes**, of a run (option `cache` of `batch` and `complete`) or of one request (its field `cache.mode`, which
+ * comes first):
+ *
+ * - `readWrite`, the default: a stored answer is given, a new one is stored.
+ * - `bypass`: neither; each request is a call of its own.
+ * - `refresh`: asks again, and stores the answer in place of the old one.
+ * - `readOnly`: a stored answer is given, a new one is not stored.
+ * - `replay`: only stored answers; where there is none the request fails with a `CacheMissError`, and nothing is sent.
+ *
+ * **What is stored:** complete answers. Never an error, and unless `storeIncomplete` says so no answer that was cut
+ * short, filtered or refused, nor is such an answer given from the store.
+ *
+ * **One call for all.** Equal requests of one mode that are under way at once share one call, which runs until the
+ * last who asks has gone. With SQLite and Redis this holds for all processes that share the store: who finds no answer
+ * takes a lease on it, and others wait until the answer is stored, or the lease has ended with the call or the process
+ * of its holder.
+ *
+ * A cache that fails is a miss and a warning, never a failed request.
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { CacheStore, CacheStoreError } from "./CacheStore.js"
+import { CacheStore, CacheStoreError, type Totals } from "./CacheStore.js"
+import * as CacheAnswers from "./internal/cacheAnswers.js"
+import * as CacheEntry from "./internal/cacheEntry.js"
+import { cacheKey } from "./internal/cacheKey.js"
 import { makeMemoryStore } from "./internal/cacheStoreMemory.js"
-import { coalesce } from "./internal/coalesce.js"
-import type { LlmError } from "./LlmError.js"
-import { ChatResponse, type Response } from "./Response.js"
+import type { RedisClient } from "./internal/redisClient.js"
+import { CacheMissError, type LlmError } from "./LlmError.js"
+import { type CacheControl, fromInput, type Request, type RequestInput } from "./Request.js"
+import type { Response } from "./Response.js"
+import { Router } from "./Router.js"
+
+export type { RedisClient } from "./internal/redisClient.js"
+
+/** See the modes above. */
+export type Mode = NonNullable<CacheControl["mode"]>
 
 /** Where an answer came from: the store, an equal request that was already under way, or a call of its own. */
 export type Origin = "store" | "flight" | "call"
@@ -29,198 +66,301 @@ export interface Hit {
   readonly origin: Origin
 }
 
+/** What a cache has done since it was made. */
+export interface Stats {
+  /** Answers from the store. */
+  readonly hits: number
+  /** Look-ups that found none. */
+  readonly misses: number
+  /** Answers of equal requests that were under way, here or in another process. */
+  readonly shared: number
+  /** Answers stored. */
+  readonly stored: number
+  /** Answers not stored, because they were incomplete. */
+  readonly refused: number
+  /** Times that the store failed, or that a stored answer could not be read. */
+  readonly failures: number
+}
+
 export interface Service {
   /** `false` where nothing is ever stored: then keys need not be made. */
   readonly enabled: boolean
   /**
-   * The answer under this key: stored, or that of an equal call under way, or the answer of `call`, stored
-   * before it is given. `call` runs until its last asker is gone: an interrupted one takes no other down.
+   * The answer under this key of {@link cacheKey}: stored, or that of an equal call under way, or the answer of `call`,
+   * stored before it is given. `call` runs until its last asker is gone: an interrupted one takes no other down.
+   * The request's own `cache` comes before the `mode` of the run.
    */
   readonly getOrCall: <R>(
     key: string,
-    call: Effect.Effect<Response, LlmError, R>
+    call: Effect.Effect<Response, LlmError, R>,
+    asking: { readonly request: Request; readonly mode?: Mode | undefined }
   ) => Effect.Effect<Hit, LlmError, R>
+  readonly stats: Effect.Effect<Stats>
+  /** How much is stored. Namespace: default the cache's own, here and below. */
+  readonly totals: (namespace?: string) => Effect.Effect<Totals, CacheStoreError>
+  /** Forgets the answers under these keys, which outcomes have in `meta.key`. See also {@link invalidate}. */
+  readonly invalidate: (
+    keys: ReadonlyArray<string>,
+    namespace?: string
+  ) => Effect.Effect<void, CacheStoreError>
+  /** Forgets all answers of the namespace. */
+  readonly clear: (namespace?: string) => Effect.Effect<void, CacheStoreError>
 }
 
-/** See {@link layerMemory}, {@link layerSqlite}, {@link layerNone}. */
+/** See {@link layerMemory}, {@link layerSqlite}, {@link layerRedis}, {@link layerNone}. */
 export class Cache extends Context.Tag("floodgate/Cache")<Cache, Service>() {}
 
-/** Whether an answer is whole and willing, so that asking again would buy nothing better. */
-export const isComplete = (response: Response): boolean =>
-  (response.finishReason === "stop" || response.finishReason === "tool_calls") &&
-  response.refusal === undefined
+export { isComplete } from "./internal/cacheEntry.js"
 
-// `meta` tells of one asking; it is not part of the answer
-const Stored = Schema.Struct({
-  version: Schema.Literal(1),
-  response: Schema.encodedSchema(ChatResponse.pipe(Schema.omit("meta")))
-})
-const decodeStored = Schema.decodeUnknownEither(Stored)
-
-const encode = (response: Response): string => {
-  const { meta: _, ...stored } = response
-  return JSON.stringify({ version: 1, response: stored })
+/** What all caches have in common. */
+export interface Options {
+  /** How long an answer may be used once it is stored. Default: for ever. A request may say otherwise. */
+  readonly timeToLive?: Duration.DurationInput | undefined
+  /** Answers of one namespace are unknown to the others. Default `""`. A request may name another. */
+  readonly namespace?: string | undefined
+  /** Store answers that were cut short, filtered or refused too, and give them again. Default `false`. */
+  readonly storeIncomplete?: boolean | undefined
+  /** Keep the request beside its answer, for those who look into the store. Default `false`. */
+  readonly storeRequest?: boolean | undefined
+  /**
+   * How long other processes wait for one that has died while it asked. Default 15 seconds; `false`: processes do
+   * not wait for each other, and may ask the same twice.
+   */
+  readonly lease?: Duration.DurationInput | false | undefined
 }
-
-const storeError = (cause: Cause.Cause<CacheStoreError>): CacheStoreError => {
-  const error = Cause.squash(cause)
-  return error instanceof CacheStoreError
-    ? error
-    : new CacheStoreError({ message: `the store failed: ${String(error)}`, cause: error })
-}
-
-const decode = (value: string): Either.Either<Response, CacheStoreError> =>
-  Either.try({
-    try: (): unknown => JSON.parse(value),
-    catch: () => new CacheStoreError({ message: "a stored answer is not JSON" })
-  }).pipe(
-    Either.flatMap((json) =>
-      Either.mapLeft(
-        decodeStored(json),
-        (cause) => new CacheStoreError({ message: "a stored answer has another format", cause })
-      )
-    ),
-    Either.map(
-      ({ response }) =>
-        new ChatResponse(
-          { ...response, meta: { attempts: 0, cached: true, latencyMs: 0 } },
-          { disableValidation: true }
-        )
-    )
-  )
 
 /** A call under way. `again` tells its followers to ask anew: the first asker left before there was a call. */
 interface Flight {
-  readonly landing: Deferred.Deferred<Response | "again", LlmError>
+  /** Made once somebody waits: for an answer that is stored, mostly nobody does. */
+  landing: Deferred.Deferred<Response | "again", LlmError> | undefined
   askers: number
   fiber: Fiber.Fiber<void> | undefined
 }
 
+const defaultLease: Duration.DurationInput = "15 seconds"
+
 /** The cache's policy over any store. */
-export const make: Effect.Effect<Service, never, CacheStore | Scope.Scope> = Effect.gen(function* () {
-  const store = yield* CacheStore
-  const scope = yield* Effect.scope
-  const flights = new Map<string, Flight>()
-  let warned = false
-
-  const warn = (error: CacheStoreError) =>
-    Effect.suspend(() => {
-      if (warned) return Effect.void
-      warned = true
-      return Effect.logWarning(`Cache: ${error.message}. The run goes on without it`)
+export const make = (options: Options = {}): Effect.Effect<Service, never, CacheStore | Scope.Scope> =>
+  Effect.gen(function* () {
+    const store = yield* CacheStore
+    const scope = yield* Effect.scope
+    const ownNamespace = options.namespace ?? ""
+    const timeToLive = Duration.toMillis(options.timeToLive ?? Duration.infinity)
+    const storable = options.storeIncomplete === true ? CacheEntry.isAnswer : CacheEntry.isComplete
+    const flights = new Map<string, Flight>()
+    const counts = { hits: 0, misses: 0, shared: 0, stored: 0, refused: 0, failures: 0 }
+    const answers = yield* CacheAnswers.make(store, {
+      accepts: storable,
+      lease:
+        options.lease === false ? undefined : Math.max(1, Duration.toMillis(options.lease ?? defaultLease)),
+      onFailure: () => {
+        counts.failures++
+      }
     })
 
-  const get = yield* coalesce(
-    (keys: ReadonlyArray<string>) =>
-      Effect.map(store.getMany(keys), (found) => keys.map((key) => found.get(key))),
-    { most: 100 }
-  )
-  const set = yield* coalesce(
-    (entries: ReadonlyArray<{ readonly key: string; readonly value: string }>) =>
-      Effect.as(store.setMany(entries), new Array<void>(entries.length)),
-    { most: 200 }
-  )
-
-  const lookUp = (key: string): Effect.Effect<Response | undefined> =>
-    Effect.matchCauseEffect(get(key), {
-      onSuccess: (value) => {
-        if (value === undefined) return Effect.succeed(undefined)
-        const decoded = decode(value)
-        return Either.isRight(decoded)
-          ? Effect.succeed(decoded.right)
-          : Effect.as(warn(decoded.left), undefined)
-      },
-      onFailure: (cause) => Effect.as(warn(storeError(cause)), undefined)
-    })
-
-  const keep = (key: string, response: Response): Effect.Effect<void> =>
-    isComplete(response)
-      ? Effect.catchAllCause(set({ key, value: encode(response) }), (cause) => warn(storeError(cause)))
-      : Effect.void
-
-  const land = (key: string, flight: Flight, exit: Exit.Exit<Response | "again", LlmError>) =>
-    Effect.sync(() => {
-      if (flights.get(key) === flight) flights.delete(key)
-      Deferred.unsafeDone(flight.landing, exit)
-    })
-
-  const wait = (key: string, flight: Flight) =>
-    Effect.onInterrupt(Deferred.await(flight.landing), () =>
-      Effect.suspend(() => {
-        flight.askers--
-        if (flight.askers > 0 || flight.fiber === undefined) return Effect.void
-        if (flights.get(key) === flight) flights.delete(key)
-        return Fiber.interrupt(flight.fiber)
+    const find = (question: CacheAnswers.Question) =>
+      Effect.map(answers.find(question), (found) => {
+        if (found === undefined) counts.misses++
+        else if (found.waited) counts.shared++
+        else counts.hits++
+        return found?.response
       })
-    )
 
-  const lead = <R>(
-    key: string,
-    flight: Flight,
-    call: Effect.Effect<Response, LlmError, R>
-  ): Effect.Effect<Hit, LlmError, R> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.matchCauseEffect(restore(lookUp(key)), {
-        onFailure: (cause) =>
-          Effect.zipRight(land(key, flight, Exit.succeed("again")), Effect.failCause(cause)),
-        onSuccess: (stored) => {
-          if (stored !== undefined) {
-            return Effect.as(land(key, flight, Exit.succeed(stored)), hit(stored, "store"))
-          }
-          const flown = Effect.flatMap(
-            Effect.exit(Effect.interruptible(Effect.tap(call, (response) => keep(key, response)))),
-            (exit) => land(key, flight, exit)
-          )
-          return Effect.flatMap(Effect.forkIn(flown, scope), (fiber) => {
-            flight.fiber = fiber
-            return Effect.flatMap(restore(wait(key, flight)), (response) =>
-              // only a leader that leaves before its call says "again", and this one has made its call
-              response === "again" ? Effect.interrupt : Effect.succeed(hit(response, "call"))
+    /** Stores what is to be stored, and lets go of the lease. */
+    const conclude = (
+      question: CacheAnswers.Question,
+      request: Request,
+      response: Response
+    ): Effect.Effect<void> => {
+      if (!storable(response)) {
+        counts.refused++
+        return answers.release(question)
+      }
+      const given = request.cache?.timeToLive
+      const value = CacheEntry.encode(response, options.storeRequest === true ? request : undefined)
+      return Effect.flatMap(
+        answers.keep(question, value, given === undefined ? timeToLive : Duration.toMillis(given)),
+        (stored) => {
+          if (!stored) return answers.release(question)
+          counts.stored++
+          return Effect.void
+        }
+      )
+    }
+
+    const land = (id: string, flight: Flight, exit: Exit.Exit<Response | "again", LlmError>) =>
+      Effect.sync(() => {
+        if (flights.get(id) === flight) flights.delete(id)
+        if (flight.landing !== undefined) Deferred.unsafeDone(flight.landing, exit)
+      })
+
+    const wait = (id: string, flight: Flight) => {
+      flight.landing ??= Deferred.unsafeMake(FiberId.none)
+      return Effect.onInterrupt(Deferred.await(flight.landing), () =>
+        Effect.suspend(() => {
+          flight.askers--
+          if (flight.askers > 0 || flight.fiber === undefined) return Effect.void
+          if (flights.get(id) === flight) flights.delete(id)
+          return Fiber.interrupt(flight.fiber)
+        })
+      )
+    }
+
+    const lead = <R>(
+      id: string,
+      flight: Flight,
+      question: CacheAnswers.Question,
+      mode: Mode,
+      request: Request,
+      call: Effect.Effect<Response, LlmError, R>
+    ): Effect.Effect<Hit, LlmError, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.matchCauseEffect(mode === "refresh" ? Effect.succeed(undefined) : restore(find(question)), {
+          onFailure: (cause) =>
+            answers
+              .abandon(question)
+              .pipe(
+                Effect.zipRight(land(id, flight, Exit.succeed("again"))),
+                Effect.zipRight(Effect.failCause(cause))
+              ),
+          onSuccess: (stored) => {
+            if (stored !== undefined) {
+              return Effect.as(land(id, flight, Exit.succeed(stored)), hit(stored, "store"))
+            }
+            const concluded =
+              mode === "readOnly"
+                ? call
+                : Effect.matchCauseEffect(call, {
+                    onFailure: (cause) => Effect.zipRight(answers.release(question), Effect.failCause(cause)),
+                    onSuccess: (response) => Effect.as(conclude(question, request, response), response)
+                  })
+            const flown = Effect.flatMap(
+              Effect.exit(
+                Effect.onInterrupt(Effect.interruptible(concluded), () => answers.abandon(question))
+              ),
+              (exit) => land(id, flight, exit)
             )
+            const landing = wait(id, flight)
+            return Effect.flatMap(Effect.forkIn(flown, scope), (fiber) => {
+              flight.fiber = fiber
+              return Effect.flatMap(restore(landing), (response) =>
+                // only a leader that leaves before its call says "again", and this one has made its call
+                response === "again" ? Effect.interrupt : Effect.succeed(hit(response, "call"))
+              )
+            })
+          }
+        })
+      )
+
+    const getOrCall: Service["getOrCall"] = (key, call, asking) =>
+      Effect.suspend(() => {
+        const control = asking.request.cache
+        const mode = control?.mode ?? asking.mode ?? "readWrite"
+        if (mode === "bypass") return Effect.map(call, (response) => hit(response, "call"))
+        const namespace = control?.namespace ?? ownNamespace
+        const question: CacheAnswers.Question = {
+          namespace,
+          key,
+          leases: mode === "readWrite",
+          leased: false,
+          abandoned: false
+        }
+        if (mode === "replay") {
+          return Effect.flatMap(find(question), (stored) =>
+            stored === undefined ? notStored(key) : Effect.succeed(hit(stored, "store"))
+          )
+        }
+        const id = mode === "readWrite" && namespace === "" ? key : `${mode}/${namespace}/${key}`
+        const under = flights.get(id)
+        if (under !== undefined) {
+          under.askers++
+          return Effect.flatMap(wait(id, under), (response) => {
+            if (response === "again") return getOrCall(key, call, asking)
+            counts.shared++
+            return Effect.succeed(hit(response, "flight"))
           })
         }
+        const flight: Flight = { landing: undefined, askers: 1, fiber: undefined }
+        flights.set(id, flight)
+        return lead(id, flight, question, mode, asking.request, call)
       })
-    )
 
-  const getOrCall: Service["getOrCall"] = (key, call) =>
-    Effect.suspend(() => {
-      const under = flights.get(key)
-      if (under !== undefined) {
-        under.askers++
-        return Effect.flatMap(wait(key, under), (response) =>
-          response === "again" ? getOrCall(key, call) : Effect.succeed(hit(response, "flight"))
-        )
-      }
-      const flight: Flight = { landing: Deferred.unsafeMake(FiberId.none), askers: 1, fiber: undefined }
-      flights.set(key, flight)
-      return lead(key, flight, call)
-    })
-
-  return { enabled: true, getOrCall }
-})
+    return {
+      enabled: true,
+      getOrCall,
+      stats: Effect.sync(() => ({ ...counts })),
+      totals: (namespace = ownNamespace) => store.totals(namespace),
+      invalidate: (keys, namespace = ownNamespace) => store.remove(namespace, keys),
+      clear: (namespace = ownNamespace) => store.remove(namespace, "all")
+    }
+  })
 
 const hit = (response: Response, origin: Origin): Hit => ({ response, origin })
 
-/** The cache over the {@link CacheStore} that is provided. */
-export const layer: Layer.Layer<Cache, never, CacheStore> = Layer.scoped(Cache, make)
-
-/**
- * Answers kept in memory, for as long as the layer lives. Past `capacity` answers (default 10,000) the one that
- * was not asked for the longest makes room.
- */
-export const layerMemory = (options: { readonly capacity?: number | undefined } = {}): Layer.Layer<Cache> =>
-  Layer.provide(
-    layer,
-    Layer.sync(CacheStore, () => makeMemoryStore(options.capacity ?? 10_000))
+const notStored = (key: string) =>
+  Effect.fail(
+    new CacheMissError({
+      provider: "floodgate",
+      message: `No stored answer (key ${key}), and the cache mode replay sends nothing`
+    })
   )
 
 /**
- * Answers kept in a SQLite file, which several processes may use at once. Its folder is made if it is missing. Fails if
- * the file cannot be opened, or is not a cache of this version.
+ * Forgets the answer to this request, with the sample and the namespace that it names.
+ *
+ * @example
+ * import { Cache, Chat } from "floodgate"
+ *
+ * const forget = Cache.invalidate(Chat.prompt("Why is the sky blue?"))
  */
-export const layerSqlite = (options: { readonly filename: string }): Layer.Layer<Cache, CacheStoreError> =>
+export const invalidate = (
+  input: RequestInput
+): Effect.Effect<void, LlmError | CacheStoreError, Cache | Router> =>
+  Effect.gen(function* () {
+    const cache = yield* Cache
+    const router = yield* Router
+    const resolved = yield* router.resolve(yield* fromInput(input))
+    yield* cache.invalidate([cacheKey(resolved)], resolved.request.cache?.namespace)
+  })
+
+/** The cache over the {@link CacheStore} that is provided. */
+export const layer = (options: Options = {}): Layer.Layer<Cache, never, CacheStore> =>
+  Layer.scoped(Cache, make(options))
+
+/** What {@link layerMemory} takes. */
+export interface MemoryOptions extends Omit<Options, "lease"> {
+  /** The most answers kept. Default 10,000. */
+  readonly capacity?: number | undefined
+}
+
+/**
+ * Answers kept in memory, for as long as the layer lives. Past `capacity` the one that was not asked for the longest
+ * makes room.
+ */
+export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<Cache> =>
   Layer.provide(
-    layer,
+    layer(options),
+    Layer.sync(CacheStore, () => makeMemoryStore(options.capacity ?? 10_000))
+  )
+
+/** What {@link layerSqlite} takes. */
+export interface SqliteOptions extends Options {
+  /** The file; folders on the way are made. `":memory:"` for none. */
+  readonly filename: string
+  /** The most answers that the file holds, of all namespaces. Default: no bound. */
+  readonly maxEntries?: number | undefined
+  /** The most bytes of answers that the file holds, of all namespaces. Default: no bound. */
+  readonly maxBytes?: number | undefined
+}
+
+/**
+ * Answers kept in a SQLite file, which several processes may use at once. Past a bound what has expired makes room,
+ * then what was stored first. A file of an earlier version is brought up to date. Fails if the file cannot be opened,
+ * or is not a cache that this version knows.
+ */
+export const layerSqlite = (options: SqliteOptions): Layer.Layer<Cache, CacheStoreError> =>
+  Layer.provide(
+    layer(options),
     // loaded when used: the native module is no cost to those who keep answers elsewhere
     Layer.unwrapEffect(
       Effect.map(
@@ -228,13 +368,55 @@ export const layerSqlite = (options: { readonly filename: string }): Layer.Layer
           try: () => import("./internal/cacheStoreSqlite.js"),
           catch: (cause) => new CacheStoreError({ message: "SQLite could not be loaded", cause })
         }),
-        (sqlite) => sqlite.layer(options.filename)
+        (sqlite) => sqlite.layer(options)
       )
     )
   )
 
-/** No cache: every request is a call of its own, also of two equal ones. */
+/** What {@link layerRedis} takes: a `url` or a `client`. */
+export interface RedisOptions extends Options {
+  /** `redis://user:password@host:port/db`, or `rediss://` for TLS. Needs the package `ioredis`. */
+  readonly url?: string | Redacted.Redacted<string> | undefined
+  /** A client of `ioredis`, single or cluster, which stays yours to close. */
+  readonly client?: RedisClient | undefined
+  /** What the keys begin with. Default `"floodgate:"`. */
+  readonly prefix?: string | undefined
+  /** How long one exchange with the server may take. Default 2 seconds. */
+  readonly timeout?: Duration.DurationInput | undefined
+}
+
+/**
+ * Answers kept in Redis (5 or later), for all processes that use the same server and prefix. Expiry is the server's,
+ * and so is its bound (`maxmemory`, with the policy `allkeys-lru`). A namespace is one hash slot of a cluster. Fails
+ * if the server cannot be reached at the start; later that is a miss.
+ */
+export const layerRedis = (options: RedisOptions): Layer.Layer<Cache, CacheStoreError> =>
+  Layer.provide(
+    layer(options),
+    Layer.scoped(
+      CacheStore,
+      Effect.flatMap(
+        // loaded when used, as its client is
+        Effect.tryPromise({
+          try: () => import("./internal/cacheStoreRedis.js"),
+          catch: (cause) => new CacheStoreError({ message: "the Redis store could not be loaded", cause })
+        }),
+        (redis) => redis.make(options)
+      )
+    )
+  )
+
+const nothingDone: Stats = { hits: 0, misses: 0, shared: 0, stored: 0, refused: 0, failures: 0 }
+
+/** No cache: every request is a call of its own, also of two equal ones. In the mode `replay` all are missing. */
 export const layerNone: Layer.Layer<Cache> = Layer.succeed(Cache, {
   enabled: false,
-  getOrCall: (_key, call) => Effect.map(call, (response) => hit(response, "call"))
+  getOrCall: (key, call, { mode, request }) =>
+    (request.cache?.mode ?? mode) === "replay"
+      ? notStored(key)
+      : Effect.map(call, (response) => hit(response, "call")),
+  stats: Effect.succeed(nothingDone),
+  totals: () => Effect.succeed({ entries: 0, bytes: 0 }),
+  invalidate: () => Effect.void,
+  clear: () => Effect.void
 })

@@ -1,6 +1,7 @@
 /**
  * Where the cache keeps its answers. A store is asked for many keys at once: the cache gathers what its
- * fibers ask in one turn, so that a store pays its overhead once.
+ * fibers ask in one turn, so that a store pays its overhead once. What is asked, when an answer is good and who
+ * waits for whom is the cache's business; a store keeps texts under keys, apart by namespace.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -14,18 +15,63 @@ export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("Cach
 
 /** One stored answer: the cache's own encoding, opaque to the store. */
 export interface Entry {
+  /** Letters, digits, `-` and `_`. */
   readonly key: string
   readonly value: string
+  /** From when on it is gone, in milliseconds since 1970; `undefined`: never. */
+  readonly expiresAt: number | undefined
+}
+
+/** What is stored. Answers that have expired may count until they are swept away. */
+export interface Totals {
+  readonly entries: number
+  /** Of the answers, as they are encoded. */
+  readonly bytes: number
+}
+
+/**
+ * Who is getting which answer, among all processes that share the store. A lease ends by itself, so that a
+ * process that dies keeps nobody waiting for longer than that.
+ */
+export interface Leases {
+  /**
+   * Gives these keys to `owner` for so long, and returns those that it gave: not those that another owner has, nor
+   * those that have an answer. An owner's own leases are renewed. One atomic step for each key.
+   */
+  readonly take: (
+    namespace: string,
+    keys: ReadonlyArray<string>,
+    owner: string,
+    millis: number
+  ) => Effect.Effect<ReadonlySet<string>, CacheStoreError>
+  /** Gives back those of the keys that are the owner's. */
+  readonly release: (
+    namespace: string,
+    keys: ReadonlyArray<string>,
+    owner: string
+  ) => Effect.Effect<void, CacheStoreError>
 }
 
 export interface Service {
-  /** The values of those keys that are there. */
+  /** The values of those keys that are there and have not expired. */
   readonly getMany: (
+    namespace: string,
     keys: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyMap<string, string>, CacheStoreError>
-  /** Stores the entries, in place of older ones of the same keys. Durable, if the store is, on return. */
-  readonly setMany: (entries: ReadonlyArray<Entry>) => Effect.Effect<void, CacheStoreError>
+  /**
+   * Stores the entries, in place of older ones of the same keys, and ends the leases on them. Durable, if the
+   * store is, on return.
+   */
+  readonly setMany: (namespace: string, entries: ReadonlyArray<Entry>) => Effect.Effect<void, CacheStoreError>
+  /** Forgets the answers under these keys, or all of the namespace. */
+  readonly remove: (
+    namespace: string,
+    keys: ReadonlyArray<string> | "all"
+  ) => Effect.Effect<void, CacheStoreError>
+  readonly totals: (namespace: string) => Effect.Effect<Totals, CacheStoreError>
+  /** For a store that several processes share. Without it each process only waits for its own calls. */
+  readonly leases?: Leases | undefined
 }
 
-/** A store of your own goes below `Cache.layer`: `Layer.provide(Cache.layer, Layer.succeed(CacheStore, …))`. */
+/** A store of your own goes below `Cache.layer`: `Layer.provide(Cache.layer(), Layer.succeed(CacheStore, …))`. */
 export class CacheStore extends Context.Tag("floodgate/CacheStore")<CacheStore, Service>() {}

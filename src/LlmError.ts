@@ -92,6 +92,9 @@ export class UnsupportedError extends Schema.TaggedError<UnsupportedError>()("Un
   feature: Schema.String
 }) {}
 
+/** Only stored answers were to be used (the cache mode `replay`), and there is none. Nothing was sent. */
+export class CacheMissError extends Schema.TaggedError<CacheMissError>()("CacheMissError", fields) {}
+
 /** Schema of {@link LlmError}: errors travel in checkpoints and output files. */
 export const LlmError = Schema.Union(
   AuthError,
@@ -109,7 +112,8 @@ export const LlmError = Schema.Union(
   ConflictError,
   NetworkError,
   CancelledError,
-  UnsupportedError
+  UnsupportedError,
+  CacheMissError
 )
 
 /** One request's failure. Match on `_tag`. */

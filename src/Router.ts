@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Endpoint from "./Endpoint.js"
 import { InvalidRequestError, type LlmError } from "./LlmError.js"
-import { Chat, type Request } from "./Request.js"
+import { type Request, withModel } from "./Request.js"
 
 /**
  * The order in which endpoints are asked.
@@ -71,10 +71,7 @@ export const make = (options: Options): Service => {
         })
       )
     }
-    return Effect.succeed({
-      request: new Chat({ ...request, model: primary.model }, { disableValidation: true }),
-      source: primary.source
-    })
+    return Effect.succeed({ request: withModel(request, primary.model), source: primary.source })
   }
 
   const select: Service["select"] = (_request, failed) =>

@@ -76,9 +76,12 @@ describe("batch", () => {
   it.effect.prop(
     "gives the outcomes in input order, whatever the latencies and failures",
     [
-      FastCheck.array(FastCheck.record({ latency: FastCheck.nat(5000), fails: FastCheck.boolean() }), {
-        maxLength: 60
-      }),
+      FastCheck.array(
+        FastCheck.record({ latency: FastCheck.integer({ min: 1, max: 5000 }), fails: FastCheck.boolean() }),
+        {
+          maxLength: 60
+        }
+      ),
       FastCheck.integer({ min: 1, max: 70 })
     ],
     ([plans, concurrency]) =>
@@ -108,7 +111,7 @@ describe("batch", () => {
         expect(most).toBeLessThanOrEqual(concurrency)
         expect(most).toBe(Math.min(concurrency, plans.length))
       }),
-    { fastCheck: { numRuns: 30 } }
+    { fastCheck: { numRuns: 20 } }
   )
 
   it.effect("makes one call for equal requests of one batch, and gives every one of them the answer", () =>

@@ -162,10 +162,15 @@ describe("Cache", () => {
       const warnings: Array<unknown> = []
       const broken = Layer.succeed(CacheStore.CacheStore, {
         getMany: () => Effect.fail(new CacheStore.CacheStoreError({ message: "disk on fire" })),
-        setMany: () => Effect.die(new Error("really on fire"))
+        // a store of a user may throw where it should fail
+        setMany: () => {
+          throw new Error("really on fire")
+        },
+        remove: () => Effect.void,
+        totals: () => Effect.never
       })
       const outcomes = yield* batch(prompts(20)).pipe(
-        Effect.provide(Mock.layer(() => "ok").pipe(Layer.merge(Layer.provide(Cache.layer, broken)))),
+        Effect.provide(Mock.layer(() => "ok").pipe(Layer.merge(Layer.provide(Cache.layer(), broken)))),
         Effect.provide(
           Logger.replace(
             Logger.defaultLogger,
@@ -179,19 +184,61 @@ describe("Cache", () => {
     })
   )
 
+  it.effect("goes on without leases where they cannot be had", () =>
+    Effect.gen(function* () {
+      const gone = Effect.fail(new CacheStore.CacheStoreError({ message: "no leases" }))
+      const stored = new Map<string, string>()
+      const store: CacheStore.Service = {
+        getMany: (_, keys) =>
+          Effect.sync(
+            () =>
+              new Map(
+                keys
+                  .flatMap((key) => [[key, stored.get(key) ?? ""]] as const)
+                  .filter(([, value]) => value !== "")
+              )
+          ),
+        setMany: (_, entries) =>
+          Effect.sync(() => {
+            for (const { key, value } of entries) stored.set(key, value)
+          }),
+        remove: () => Effect.void,
+        totals: () => Effect.never,
+        leases: {
+          take: () => gone,
+          release: () => {
+            throw new Error("really none")
+          }
+        }
+      }
+      const { counter, layer } = counting(() => "ok")
+      const run = batch(prompts(20)).pipe(
+        Effect.provide(
+          Layer.merge(layer, Layer.provide(Cache.layer(), Layer.succeed(CacheStore.CacheStore, store)))
+        ),
+        Effect.provide(Logger.remove(Logger.defaultLogger))
+      )
+      yield* run
+      expect((yield* run).every(Either.isRight)).toBe(true)
+      expect(counter.calls).toBe(20)
+    })
+  )
+
   it.effect("takes what it cannot read for a miss", () =>
     Effect.gen(function* () {
       const values = ["{", "null", `{"version":2,"response":{}}`, `{"version":1,"response":{"text":5}}`]
       for (const value of values) {
         const store = Layer.succeed(CacheStore.CacheStore, {
-          getMany: (keys) => Effect.succeed(new Map(keys.map((key) => [key, value]))),
-          setMany: () => Effect.void
+          getMany: (_, keys) => Effect.succeed(new Map(keys.map((key) => [key, value]))),
+          setMany: () => Effect.void,
+          remove: () => Effect.void,
+          totals: () => Effect.never
         })
         const response: Response.Response = yield* complete(Chat.prompt("a")).pipe(
           Effect.provide(
             Layer.merge(
               Mock.layer(() => "fresh"),
-              Layer.provide(Cache.layer, store)
+              Layer.provide(Cache.layer(), store)
             )
           ),
           Effect.provide(Logger.remove(Logger.defaultLogger))

@@ -85,14 +85,24 @@ describe("cacheKey", () => {
       ]),
       asked([Message.user("s"), ...base.messages.slice(1)]),
       asked([Message.system("S"), ...base.messages.slice(1)]),
-      cacheKey({ request: new Chat(base), source: "elsewhere" })
+      cacheKey({ request: new Chat(base), source: "elsewhere" }),
+      keyOf(new Chat({ ...base, cache: { sample: 1 } })),
+      keyOf(new Chat({ ...base, cache: { sample: 2 } }))
     )
     expect(new Set(keys).size).toBe(keys.length)
   })
 
-  it("does not change with what cannot: id, metadata, and how the request was made", () => {
+  it("does not change with what cannot: id, metadata, how it is cached, and how the request was made", () => {
     const key = keyOf(new Chat(base))
     expect(keyOf(new Chat({ ...base, id: "row 1", metadata: { gold: 4 } }))).toBe(key)
+    expect(
+      keyOf(
+        new Chat({
+          ...base,
+          cache: { mode: "refresh", timeToLive: "1 hour", namespace: "n", sample: 0 }
+        })
+      )
+    ).toBe(key)
     expect(keyOf(new Chat(Object.fromEntries(Object.entries(base).reverse()) as typeof base))).toBe(key)
   })
 

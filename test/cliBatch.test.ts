@@ -537,7 +537,7 @@ describe.concurrent("bad usage and bad input end with exit code 2, a message, an
     "--concurrency": { args: batch("--concurrency", "1.5"), says: /--concurrency takes a whole number/ },
     "--concurrency of nothing": {
       args: batch("--concurrency", "0"),
-      says: /--concurrency must be greater than 0/
+      says: /--concurrency takes a whole number greater than 0/
     },
     "--max-tokens": { args: batch("--max-tokens", "0"), says: /--max-tokens must be greater than 0/ }
   }

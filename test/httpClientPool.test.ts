@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, expect, it } from "@effect/vitest"
@@ -41,7 +42,35 @@ const serve = (handler: (request: IncomingMessage, response: ServerResponse, bod
 
 const get = (url: string) => Effect.flatMap(HttpClient.HttpClient, (client) => client.get(url))
 
+/** The one-step exchange of the pool's client. */
+const post = (url: string, timeoutMs: number) =>
+  Effect.map(HttpClient.HttpClient, (client) => {
+    const postText = HttpClientPool.postText(client)
+    assert(postText !== undefined)
+    return postText(url, Headers.fromInput({ "x-key": "k" }), "häßlich", timeoutMs)
+  })
+
 describe("HttpClientPool", () => {
+  it.scopedLive("posts a text and reads the answer in one step, unless the client was changed", () =>
+    Effect.gen(function* () {
+      const { connections, url } = yield* serve((request, response, body) => {
+        if (request.url === "/cut") return void request.socket.destroy()
+        response.writeHead(429, { "retry-after": "1", "x-many": ["a", "b"] })
+        response.end(`${request.method} ${request.headers["x-key"]} ${body}`)
+      })
+      const answer = yield* yield* post(`${url}/x`, 0)
+      expect(answer).toMatchObject({ status: 429, text: "POST k häßlich" })
+      expect(answer.headers["x-many"]).toBe("a, b")
+      yield* yield* post(`${url}/x`, 0)
+      expect(connections()).toBeLessThanOrEqual(2)
+      for (const address of [`${url}/cut`, "http://127.0.0.1:1/", "not a url"]) {
+        expect(yield* Effect.flip(yield* post(address, 0))).toBeInstanceOf(Error)
+      }
+      const changed = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) => request)
+      expect(HttpClientPool.postText(changed)).toBeUndefined()
+    }).pipe(Effect.provide(HttpClientPool.layer()))
+  )
+
   it.scopedLive("sends method, path, headers and body, and reads status, headers and body", () =>
     Effect.gen(function* () {
       const { url } = yield* serve((request, response, body) => {
@@ -179,11 +208,8 @@ describe("HttpClientPool", () => {
         if (request.url === "/never-ends") response.write("first bytes")
       })
       for (const path of ["/never-starts", "/never-ends"]) {
-        const error = yield* Effect.flatMap(get(`${url}${path}`), (response) => response.text).pipe(
-          Effect.locally(HttpClientPool.callTimeout, 50),
-          Effect.flip
-        )
-        expect(error.cause).toBeInstanceOf(HttpClientPool.CallTimeout)
+        const error = yield* Effect.flip(yield* post(`${url}${path}`, 50))
+        expect(error).toBeInstanceOf(HttpClientPool.CallTimeout)
       }
     }).pipe(Effect.provide(HttpClientPool.layer()))
   )

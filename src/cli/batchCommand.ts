@@ -47,6 +47,7 @@ const options = {
   itpm: number("itpm", "Most input tokens a minute"),
   otpm: number("otpm", "Most output tokens a minute"),
   burst: number("burst", "Requests that may start at once. Default: 1 % of the limit"),
+  redis: text("redis", "URL", "Share the limits with other processes through this Redis server"),
   maxRetries: text("max-retries", "N|forever", "Attempts after the first. Default: 8"),
   timeout: text("timeout", "TIME", "Longest one attempt may take: 90s, 10m. Default: 10m"),
   deadline: text("deadline", "TIME", "Longest one request may take, retries included. Default: none"),

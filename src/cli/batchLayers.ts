@@ -2,10 +2,11 @@
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Cache from "../Cache.js"
 import type { Options as EndpointOptions } from "../Endpoint.js"
 import * as OpenAi from "../providers/OpenAi.js"
-import type * as RateLimiter from "../RateLimiter.js"
+import * as RateLimiter from "../RateLimiter.js"
 import type * as Retry from "../Retry.js"
 import type { Flags } from "./batchCommand.js"
 import { CliError } from "./CliError.js"
@@ -88,3 +89,24 @@ export const limitsOf = (
       concurrency
     }
   })
+
+/** A server's address without the password that may stand in it. */
+const placeOf = (url: string | undefined): string =>
+  url !== undefined && URL.canParse(url) ? new URL(url).host : "this address"
+
+/** The limiter: of this process, or shared through Redis. */
+export const limiterOf = (
+  flags: Flags,
+  limits: RateLimiter.Limits
+): Layer.Layer<RateLimiter.RateLimiter, CliError> => {
+  const domains = { "*": limits }
+  return flags.redis === undefined
+    ? RateLimiter.layer({ domains })
+    : Layer.mapError(
+        RateLimiter.layerRedis({ url: Redacted.make(flags.redis), domains }),
+        ({ message }) =>
+          new CliError({
+            message: `--redis: no limits can be shared through ${placeOf(flags.redis)}: ${message}`
+          })
+      )
+}

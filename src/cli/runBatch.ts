@@ -22,7 +22,7 @@ import * as Receipt from "../Receipt.js"
 import * as Retry from "../Retry.js"
 import * as Router from "../Router.js"
 import type { Flags } from "./batchCommand.js"
-import { cacheOf, endpointOf, limitsOf, parseConcurrency, parseRetries } from "./batchLayers.js"
+import { cacheOf, endpointOf, limiterOf, limitsOf, parseConcurrency, parseRetries } from "./batchLayers.js"
 import { CliError } from "./CliError.js"
 import { checkDistinct, checkReceipt } from "./checkFiles.js"
 import { checkInput, defaultsOf } from "./checkInput.js"
@@ -96,7 +96,7 @@ export const runBatch = (
       Layer.mergeAll(
         Layer.provide(OpenAi.layer, HttpClientPool.layer()),
         Layer.succeed(Router.Router, router),
-        RateLimiter.layer({ domains: { "*": limits } }),
+        limiterOf(flags, limits),
         cacheOf(flags.cache)
       )
     )

@@ -2,13 +2,17 @@
  * The identity of a request: two requests with one key are the same question.
  */
 import { createHash } from "node:crypto"
+import type { Request } from "../Request.js"
 import type { Resolved } from "../Router.js"
 
 /** Raised when the meaning of a key changes, so that old answers are never read as new ones. */
 export const version = 1
 
-/** Fields of a request that cannot change its answer, and its kind, which goes before them. */
-const notIdentity: ReadonlySet<string> = new Set(["_tag", "id", "metadata"])
+/**
+ * Fields of a request that cannot change its answer, and its kind, which goes before them. Of `cache` only the
+ * sample matters, which goes after them.
+ */
+const notIdentity: ReadonlySet<string> = new Set(["_tag", "id", "metadata", "cache"])
 
 /**
  * Canonical JSON after RFC 8785: members sorted by UTF-16 code units, no white space, numbers and strings as
@@ -28,13 +32,26 @@ export const canonicalJson = (value: unknown): string => {
   return `{${json}}`
 }
 
-/** SHA-256 of the canonical request with its kind and the source of its answers, in base64url (43 characters). */
-export const cacheKey = ({ request, source }: Resolved): string => {
+/** What of a request can change its answer. */
+export const identityOf = (request: Request): Readonly<Record<string, unknown>> => {
   const identity: Record<string, unknown> = {}
   for (const [field, value] of Object.entries(request)) {
     if (!notIdentity.has(field)) identity[field] = value
   }
+  return identity
+}
+
+/**
+ * SHA-256 of the canonical request with its kind, the source of its answers and the sample asked for, in base64url
+ * (43 characters). Sample 0 is the question itself.
+ */
+export const cacheKey = ({ request, source }: Resolved): string => {
+  const sample = request.cache?.sample ?? 0
+  // canonical JSON has no line breaks: what follows one cannot be taken for a part of it
+  const suffix = sample === 0 ? "" : `\nsample ${sample}`
   return createHash("sha256")
-    .update(`floodgate/${version}\n${request._tag}\n${source}\n${canonicalJson(identity)}`)
+    .update(
+      `floodgate/${version}\n${request._tag}\n${source}\n${canonicalJson(identityOf(request))}${suffix}`
+    )
     .digest("base64url")
 }

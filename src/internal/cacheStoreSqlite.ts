@@ -8,10 +8,16 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { CacheStore, CacheStoreError, type Service } from "../CacheStore.js"
+import { CacheStore, CacheStoreError, type Leases, type Service } from "../CacheStore.js"
+import { formatVersion, install, migrations } from "./cacheSqliteFormat.js"
 
-/** The format of the file, kept in its `user_version`. */
-const formatVersion = 1
+export interface Options {
+  readonly filename: string
+  /** The most answers that the file holds. */
+  readonly maxEntries?: number | undefined
+  /** The most bytes that its answers take. */
+  readonly maxBytes?: number | undefined
+}
 
 const storeError = (action: string) => (cause: unknown) =>
   new CacheStoreError({ message: `cannot ${action}: ${reason(cause)}`, cause })
@@ -21,103 +27,259 @@ const reason = (cause: unknown): string => {
   return inner instanceof Error ? inner.message : String(inner)
 }
 
-const isBusy = (error: SqlError): boolean =>
-  typeof error.cause === "object" &&
-  error.cause !== null &&
-  "code" in error.cause &&
-  String(error.cause.code).startsWith("SQLITE_BUSY")
+/** Whether another process was in the way, at any depth of an error. */
+const isBusy = (error: unknown): boolean =>
+  typeof error === "object" &&
+  error !== null &&
+  (("code" in error && String(error.code).startsWith("SQLITE_BUSY")) ||
+    ("cause" in error && isBusy(error.cause)))
 
 /**
  * SQLite is synchronous: while it waits for another process's lock, nothing else happens in this one. So it waits
  * a few milliseconds only, and the fiber sleeps between tries, about 20 seconds in all.
  */
-const retryBusy = <A, R>(statement: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
-  Effect.retry(statement, {
-    while: isBusy,
-    schedule: Schedule.exponential("2 millis").pipe(
-      Schedule.union(Schedule.spaced("250 millis")),
-      Schedule.jittered,
-      Schedule.upTo("20 seconds")
-    )
-  })
+const patience = Schedule.exponential("2 millis").pipe(
+  Schedule.union(Schedule.spaced("250 millis")),
+  Schedule.jittered,
+  Schedule.upTo("20 seconds")
+)
 
-const make: Effect.Effect<Service, SqlError | CacheStoreError, SqliteClient.SqliteClient> = Effect.gen(
-  function* () {
-    const sql = yield* SqliteClient.SqliteClient
-    yield* sql`PRAGMA busy_timeout = 10`
-    // in WAL mode a crash of the process loses nothing; a power cut may lose the last answers, never the file
-    yield* sql`PRAGMA synchronous = NORMAL`
+const retryBusy = <A, E, R>(statement: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(statement, { while: isBusy, schedule: patience })
+
+/** Rows that one statement deletes at most: others wait for it, and so does this process. */
+const deletedAtOnce = 500
+/** How often expired answers and leases are swept away, in milliseconds. */
+const sweepInterval = 60_000
+
+/** Brings the file to this version's format, or says why it cannot be used. */
+const prepare = (sql: SqliteClient.SqliteClient) =>
+  Effect.gen(function* () {
     const [row] = yield* sql<{ user_version: number }>`PRAGMA user_version`
     const version = row?.user_version ?? 0
-    if (version === 0) {
-      const [tables] = yield* sql<{ n: number }>`SELECT count(*) AS n FROM sqlite_master`
-      if (tables?.n !== 0) {
-        return yield* new CacheStoreError({ message: "the file is a database, and not a cache of floodgate" })
-      }
-      yield* retryBusy(sql`
-        CREATE TABLE IF NOT EXISTS answers (
-          key TEXT PRIMARY KEY NOT NULL,
-          value TEXT NOT NULL,
-          created_at INTEGER NOT NULL
-        )`)
-      yield* retryBusy(sql.unsafe(`PRAGMA user_version = ${formatVersion}`))
-    } else if (version !== formatVersion) {
+    if (version === formatVersion) return
+    const [tables] = yield* sql<{ n: number }>`SELECT count(*) AS n FROM sqlite_master`
+    if (version === 0 && tables?.n !== 0) {
+      return yield* new CacheStoreError({ message: "the file is a database, and not a cache of floodgate" })
+    }
+    const steps = version === 0 ? install : migrations.get(version)
+    if (steps === undefined) {
       return yield* new CacheStoreError({
         message: `the cache file has format ${version}, this version reads format ${formatVersion}: use another file`
       })
     }
+    for (const step of steps) yield* sql.unsafe(step)
+    yield* sql.unsafe(`PRAGMA user_version = ${formatVersion}`)
+  }).pipe(
+    // all or nothing, whoever else opens the file at the same time
+    sql.withTransaction
+  )
+
+const make = (
+  options: Options
+): Effect.Effect<Service, SqlError | CacheStoreError, SqliteClient.SqliteClient> =>
+  Effect.gen(function* () {
+    const sql = yield* SqliteClient.SqliteClient
+    yield* sql`PRAGMA busy_timeout = 10`
+    // in WAL mode a crash of the process loses nothing; a power cut may lose the last answers, never the file
+    yield* sql`PRAGMA synchronous = NORMAL`
+    yield* retryBusy(prepare(sql))
+
+    const { maxBytes, maxEntries } = options
+    const isBounded = maxBytes !== undefined || maxEntries !== undefined
+
+    /** Deletes these rows bit by bit. `rowids` is a query that finds no more of them than one bit. */
+    const deleteBy = (
+      rowids: (now: number) => Effect.Effect<ReadonlyArray<unknown>, SqlError>,
+      now: number
+    ) =>
+      Effect.iterate(deletedAtOnce, {
+        while: (deleted) => deleted === deletedAtOnce,
+        body: () => Effect.map(retryBusy(rowids(now)), (rows) => rows.length)
+      })
+
+    const deleteExpired = (now: number) => sql`
+      DELETE FROM answers WHERE rowid IN (
+        SELECT rowid FROM answers WHERE expires_at <= ${now} LIMIT ${deletedAtOnce}
+      ) RETURNING 1`
+
+    /** The oldest answers: as many as there are too many, and as many as have the bytes that are too many. */
+    const deleteOldest = () => sql`
+      WITH held AS (SELECT sum(entries) AS entries, sum(bytes) AS bytes FROM totals),
+      oldest AS (
+        SELECT rowid AS id, octet_length(value) AS size FROM answers ORDER BY rowid LIMIT ${deletedAtOnce}
+      ),
+      queue AS (
+        SELECT id, row_number() OVER (ORDER BY id) - 1 AS before,
+          sum(size) OVER (ORDER BY id) - size AS bytes_before
+        FROM oldest
+      )
+      DELETE FROM answers WHERE rowid IN (
+        SELECT id FROM queue, held
+        WHERE before < held.entries - ${maxEntries ?? Number.MAX_SAFE_INTEGER}
+          OR bytes_before < held.bytes - ${maxBytes ?? Number.MAX_SAFE_INTEGER}
+      ) RETURNING 1`
+
+    const isFull = Effect.map(
+      sql<{
+        entries: number
+        bytes: number
+      }>`SELECT sum(entries) AS entries, sum(bytes) AS bytes FROM totals`,
+      ([held]) =>
+        held !== undefined &&
+        (held.entries > (maxEntries ?? Number.POSITIVE_INFINITY) ||
+          held.bytes > (maxBytes ?? Number.POSITIVE_INFINITY))
+    )
+
+    let swept = Number.NEGATIVE_INFINITY
+    /** Makes room: what has expired goes first. */
+    const makeRoom = (now: number): Effect.Effect<void, SqlError> =>
+      Effect.gen(function* () {
+        const full = isBounded && (yield* isFull)
+        if (!full && now - swept < sweepInterval) return
+        swept = now
+        yield* deleteBy(deleteExpired, now)
+        yield* retryBusy(sql`DELETE FROM leases WHERE expires_at <= ${now}`)
+        if (full) yield* deleteBy(deleteOldest, now)
+      })
+
+    const leases: Leases = {
+      take: (namespace, keys, owner, millis) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const ids = idsOf(namespace, keys)
+          // those who wait ask often: what another has is found without the lock of a writer
+          return sql<{ key: string }>`
+            SELECT key FROM leases WHERE key IN (SELECT value FROM json_each(${JSON.stringify(ids)}))
+              AND expires_at > ${now} AND owner <> ${owner}`.pipe(
+            Effect.flatMap((others) => {
+              const taken = new Set(others.map(({ key }) => key))
+              const free = taken.size === 0 ? ids : ids.filter((id) => !taken.has(id))
+              return free.length === 0
+                ? Effect.succeed([])
+                : sql<{ key: string }>`
+                    INSERT INTO leases (key, owner, expires_at)
+                    SELECT value, ${owner}, ${now + millis}
+                    FROM json_each(${JSON.stringify(free)}) AS asked
+                    WHERE NOT EXISTS (
+                      SELECT 1 FROM answers
+                      WHERE answers.key = asked.value AND (expires_at IS NULL OR expires_at > ${now})
+                    )
+                    ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
+                    WHERE leases.expires_at <= ${now} OR leases.owner = excluded.owner
+                    RETURNING key`
+            }),
+            retryBusy,
+            Effect.mapBoth({
+              onSuccess: (rows) => new Set(rows.map(({ key }) => keyOf(namespace, key))),
+              onFailure: storeError("take leases in the cache file")
+            })
+          )
+        }),
+      release: (namespace, keys, owner) =>
+        sql`
+          DELETE FROM leases WHERE owner = ${owner}
+            AND key IN (SELECT value FROM json_each(${JSON.stringify(idsOf(namespace, keys))}))`.pipe(
+          retryBusy,
+          Effect.asVoid,
+          Effect.mapError(storeError("release leases in the cache file"))
+        )
+    }
 
     return {
       // one bound list: one prepared statement, whatever the number of keys
-      getMany: (keys) =>
-        sql<{ key: string; value: string }>`
-          SELECT key, value FROM answers WHERE key IN (SELECT value FROM json_each(${JSON.stringify(keys)}))`.pipe(
+      getMany: (namespace, keys) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (now) => sql<{ key: string; value: string }>`
+            SELECT key, value FROM answers
+            WHERE key IN (SELECT value FROM json_each(${JSON.stringify(idsOf(namespace, keys))}))
+              AND (expires_at IS NULL OR expires_at > ${now})`
+        ).pipe(
           retryBusy,
           Effect.mapBoth({
-            onSuccess: (rows) => new Map(rows.map(({ key, value }) => [key, value])),
+            onSuccess: (rows) => new Map(rows.map(({ key, value }) => [keyOf(namespace, key), value])),
             onFailure: storeError("read from the cache file")
           })
         ),
-      setMany: (entries) =>
-        Effect.flatMap(Clock.currentTimeMillis, (created_at) => {
-          const rows = entries.map(({ key, value }) => ({ key, value, created_at }))
+      setMany: (namespace, entries) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const rows = entries.map(({ expiresAt, key, value }) => ({
+            key: idOf(namespace, key),
+            value,
+            created_at: now,
+            namespace,
+            expires_at: expiresAt ?? null
+          }))
           // one statement is one transaction, which takes the write lock from the start
-          return sql`INSERT OR REPLACE INTO answers ${sql.insert(rows)}`.pipe(
-            retryBusy,
-            Effect.asVoid,
+          return retryBusy(sql`INSERT INTO answers ${sql.insert(rows)}`).pipe(
+            Effect.zipRight(makeRoom(now)),
             Effect.mapError(storeError("write to the cache file"))
           )
-        })
+        }),
+      remove: (namespace, keys) =>
+        (keys === "all"
+          ? Effect.asVoid(
+              deleteBy(
+                () => sql`
+                  DELETE FROM answers WHERE rowid IN (
+                    SELECT rowid FROM answers WHERE namespace = ${namespace} LIMIT ${deletedAtOnce}
+                  ) RETURNING 1`,
+                0
+              )
+            )
+          : Effect.asVoid(
+              retryBusy(sql`
+                DELETE FROM answers
+                WHERE key IN (SELECT value FROM json_each(${JSON.stringify(idsOf(namespace, keys))}))`)
+            )
+        ).pipe(Effect.mapError(storeError("delete from the cache file"))),
+      totals: (namespace) =>
+        sql<{
+          entries: number
+          bytes: number
+        }>`SELECT entries, bytes FROM totals WHERE namespace = ${namespace}`.pipe(
+          retryBusy,
+          Effect.mapBoth({
+            onSuccess: ([held]) => held ?? { entries: 0, bytes: 0 },
+            onFailure: storeError("read from the cache file")
+          })
+        ),
+      leases
     }
-  }
-)
+  })
+
+// A key has no slash. Answers of no namespace lie under the key alone, as in files of version 1.
+const idOf = (namespace: string, key: string): string => (namespace === "" ? key : `${namespace}/${key}`)
+const idsOf = (namespace: string, keys: ReadonlyArray<string>): ReadonlyArray<string> =>
+  namespace === "" ? keys : keys.map((key) => idOf(namespace, key))
+const keyOf = (namespace: string, id: string): string =>
+  namespace === "" ? id : id.slice(namespace.length + 1)
 
 /** The store in this file; its folder is made if it is missing. */
-export const layer = (filename: string): Layer.Layer<CacheStore, CacheStoreError> =>
-  Layer.unwrapEffect(
+export const layer = (options: Options): Layer.Layer<CacheStore, CacheStoreError> => {
+  const { filename } = options
+  return Layer.unwrapEffect(
     Effect.as(
       filename === ":memory:"
         ? Effect.void
         : Effect.asVoid(
             Effect.tryPromise({
-              // one level: a misspelt path is not made up into folders
-              try: () =>
-                mkdir(dirname(filename)).catch((cause) => {
-                  if (cause?.code !== "EEXIST") throw cause
-                }),
+              try: () => mkdir(dirname(filename), { recursive: true }),
               catch: storeError(`make the folder of ${filename}`)
             })
           ),
-      Layer.effect(CacheStore, make).pipe(Layer.provide(SqliteClient.layer({ filename })))
-    )
-  ).pipe(
-    Layer.catchAllCause((cause) => {
-      // the driver throws when it cannot open a file
-      const error = Cause.squash(cause)
-      return Layer.fail(
-        error instanceof CacheStoreError
-          ? new CacheStoreError({ message: `${filename}: ${error.message}`, cause: error.cause })
-          : storeError(`open the cache file ${filename}`)(error)
+      Layer.effect(CacheStore, make(options)).pipe(
+        Layer.provide(SqliteClient.layer({ filename })),
+        // the driver throws when it cannot open a file
+        Layer.catchAllCause((cause) => Layer.fail(openError(filename, Cause.squash(cause)))),
+        // two processes that make one file cannot both be first
+        Layer.retry(Schedule.intersect(patience, Schedule.recurWhile(isBusy)))
       )
-    })
+    )
   )
+}
+
+const openError = (filename: string, error: unknown): CacheStoreError =>
+  error instanceof CacheStoreError
+    ? new CacheStoreError({ message: `${filename}: ${error.message}`, cause: error.cause })
+    : storeError(`open the cache file ${filename}`)(error)

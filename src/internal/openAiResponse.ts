@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { NetworkError, ServerError } from "../LlmError.js"
 import type { ToolCall } from "../Message.js"
-import { ChatResponse, type Choice, type FinishReason, type Meta } from "../Response.js"
+import { type ChatResponse, type Choice, type FinishReason, fromFields, type Meta } from "../Response.js"
 import type { Usage } from "../Usage.js"
 import { tokensOf } from "./tokenEstimate.js"
 
@@ -59,6 +59,47 @@ const WireCompletion = Schema.Struct({
 
 const decodeWire = Schema.decodeUnknownEither(WireCompletion)
 
+type Wire = typeof WireCompletion.Type
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isText = (value: unknown) => value == null || typeof value === "string"
+const isCount = (value: unknown) => value == null || typeof value === "number"
+
+const isUsage = (usage: unknown): boolean => {
+  if (usage == null) return true
+  if (!isRecord(usage) || !isCount(usage.prompt_tokens) || !isCount(usage.completion_tokens)) return false
+  const { completion_tokens_details: output, prompt_tokens_details: input } = usage
+  const inputFits =
+    input == null ||
+    (isRecord(input) &&
+      isCount(input.cached_tokens) &&
+      isCount(input.cache_write_tokens) &&
+      isCount(input.audio_tokens))
+  const outputFits =
+    output == null || (isRecord(output) && isCount(output.reasoning_tokens) && isCount(output.audio_tokens))
+  return inputFits && outputFits
+}
+
+/** Whether the body is one plain text answer, as nearly all are. The schema reads the rest, at ten times the cost. */
+const isPlain = (body: unknown): body is Wire => {
+  if (!isRecord(body) || !isText(body.id) || !isText(body.model) || !isText(body.service_tier)) return false
+  if (!Array.isArray(body.choices) || body.choices.length !== 1) return false
+  const first: unknown = body.choices[0]
+  if (!isRecord(first) || !isText(first.finish_reason) || !isRecord(first.message)) return false
+  const {
+    content,
+    function_call: call,
+    reasoning,
+    reasoning_content,
+    refusal,
+    tool_calls: calls
+  } = first.message
+  const isTextOnly = isText(content) && isText(refusal) && isText(reasoning) && isText(reasoning_content)
+  return isTextOnly && calls == null && call == null && isUsage(body.usage)
+}
+
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   stop: "stop",
   length: "length",
@@ -110,20 +151,19 @@ const choice = (wire: typeof WireChoice.Type): Choice => {
     : calls.length > 0 && (raw === "stop" || raw == null)
       ? "tool_calls"
       : ((raw == null ? undefined : finishReasons[raw]) ?? "other")
-  return {
-    text: text(wire.message.content),
-    finishReason,
-    toolCalls: calls,
-    ...(wire.message.refusal ? { refusal: wire.message.refusal } : undefined),
-    ...(wire.logprobs == null ? undefined : { logprobs: wire.logprobs })
-  }
+  const answer: Writable<Choice> = { text: text(wire.message.content), finishReason, toolCalls: calls }
+  if (wire.message.refusal) answer.refusal = wire.message.refusal
+  if (wire.logprobs != null) answer.logprobs = wire.logprobs
+  return answer
 }
+
+type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
 /** cached and cache-write tokens are parts of `prompt_tokens`, reasoning is part of `completion_tokens` */
 const usageOf = (wire: typeof WireUsage.Type): Usage => {
   const input = wire.prompt_tokens_details
   const output = wire.completion_tokens_details
-  const usage: { -readonly [K in keyof Usage]: Usage[K] } = {
+  const usage: Writable<Usage> = {
     inputTokens: wire.prompt_tokens ?? 0,
     outputTokens: wire.completion_tokens ?? 0
   }
@@ -157,7 +197,7 @@ export const decode = (
   body: unknown,
   asked: Asked
 ): Either.Either<ChatResponse, NetworkError | ServerError> => {
-  const parsed = decodeWire(body)
+  const parsed = isPlain(body) ? Either.right(body) : decodeWire(body)
   const context = {
     provider: asked.provider,
     ...(asked.requestId === undefined ? undefined : { requestId: asked.requestId })
@@ -168,34 +208,28 @@ export const decode = (
     )
   }
   const wire = parsed.right
-  const [first, ...others] = wire.choices
-  const { logprobs, ...answer } = choice(first)
+  const first = wire.choices[0]
+  const answer = choice(first)
   if (answer.finishReason === "error") {
     return Either.left(
       new ServerError({ ...context, message: `the model stopped with "${first.finish_reason}"` })
     )
   }
   const reasoning = first.message.reasoning_content || first.message.reasoning
-  return Either.right(
-    new ChatResponse(
-      {
-        ...answer,
-        ...(wire.id ? { id: wire.id } : undefined),
-        ...(first.finish_reason == null ? undefined : { rawFinishReason: first.finish_reason }),
-        ...(reasoning ? { reasoning } : undefined),
-        ...(logprobs === undefined ? undefined : { logprobs }),
-        ...(others.length === 0 ? undefined : { alternatives: others.map(choice) }),
-        usage: wire.usage ? usageOf(wire.usage) : estimatedUsage(asked.promptCharacters, answer),
-        model: wire.model || asked.model,
-        provider: asked.provider,
-        ...(wire.service_tier ? { serviceTier: wire.service_tier } : undefined),
-        raw: body,
-        meta: asked.requestId === undefined ? blankMeta : { ...blankMeta, requestId: asked.requestId }
-      },
-      // every field was just made from a checked one
-      { disableValidation: true }
-    )
-  )
+  const fields: Writable<Parameters<typeof fromFields>[0]> = {
+    ...answer,
+    usage: wire.usage ? usageOf(wire.usage) : estimatedUsage(asked.promptCharacters, answer),
+    model: wire.model || asked.model,
+    provider: asked.provider,
+    raw: body,
+    meta: asked.requestId === undefined ? blankMeta : { ...blankMeta, requestId: asked.requestId }
+  }
+  if (wire.id) fields.id = wire.id
+  if (first.finish_reason != null) fields.rawFinishReason = first.finish_reason
+  if (reasoning) fields.reasoning = reasoning
+  if (wire.choices.length > 1) fields.alternatives = wire.choices.slice(1).map(choice)
+  if (wire.service_tier) fields.serviceTier = wire.service_tier
+  return Either.right(fromFields(fields))
 }
 
 const issue = (error: { readonly message: string }): string => error.message.replace(/\s+/g, " ").slice(-200)

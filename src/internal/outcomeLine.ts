@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import { isRetryable, type LlmError } from "../LlmError.js"
 import type { Outcome, Settled } from "../Outcome.js"
 import type { Request } from "../Request.js"
-import { ChatResponse, Meta, type Response } from "../Response.js"
+import { ChatResponse, fromFields, Meta, type Response } from "../Response.js"
 import { canonicalJson } from "./cacheKey.js"
 
 /** What a line says of an answer: all but the provider's own body, and the meta beside it. */
@@ -61,7 +61,7 @@ export const decode = (value: unknown, request: Request): Restored | undefined =
   const { custom_id: id, meta: written, metadata, response } = stored.right
   const meta: Meta = { ...written, resumed: true }
   return {
-    outcome: Either.right(new ChatResponse({ ...response, meta }, { disableValidation: true })),
+    outcome: Either.right(fromFields({ ...response, meta })),
     meta,
     isCurrent:
       id === (request.id ?? null) && canonicalJson(metadata) === canonicalJson(request.metadata ?? {})

@@ -6,12 +6,11 @@
 import * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type { HttpClientError } from "@effect/platform/HttpClientError"
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { CallTimeout, callTimeout, honoursCallTimeout } from "../HttpClientPool.js"
+import { CallTimeout, postText, type TextExchange } from "../HttpClientPool.js"
 import { type LlmError, NetworkError, TimeoutError } from "../LlmError.js"
 import * as Throttle from "../Throttle.js"
 import { classify, classifyBody, classifyTransport } from "./classifyError.js"
@@ -20,7 +19,7 @@ import { classify, classifyBody, classifyTransport } from "./classifyError.js"
 export interface Reply {
   /** The body, parsed; or the typed error of an answer that is none. */
   readonly body: Either.Either<unknown, LlmError>
-  readonly headers: Headers.Headers
+  readonly headers: Readonly<Record<string, string | undefined>>
   /** What the server said of its limits. */
   readonly throttle: Throttle.Throttle
 }
@@ -40,11 +39,14 @@ const parse = (text: string): Either.Either<unknown, unknown> =>
 const timeout = (call: Call): TimeoutError =>
   new TimeoutError({ provider: call.provider, message: `No answer within ${call.timeoutMs} ms` })
 
-const transportError = (call: Call, error: HttpClientError): LlmError =>
-  error.cause instanceof CallTimeout ? timeout(call) : classifyTransport(call.provider, error.cause ?? error)
+/** What the transport failed with; a client that is not ours wraps it. */
+const transportError = (call: Call, error: Error): LlmError => {
+  const cause = HttpClientError.isHttpClientError(error) ? (error.cause ?? error) : error
+  return cause instanceof CallTimeout ? timeout(call) : classifyTransport(call.provider, cause)
+}
 
 /** Reads an answer: its limits, and its body or why there is none. */
-const read = (call: Call, status: number, headers: Headers.Headers, text: string, now: number): Reply => {
+const read = (call: Call, { headers, status, text }: TextExchange, now: number): Reply => {
   const parsed = parse(text)
   const answer = { status, headers, body: Either.getOrElse(parsed, () => text) }
   const throttle = Throttle.decode(call.provider, answer, now)
@@ -70,24 +72,50 @@ const nothing = (error: LlmError): Reply => ({
   throttle: Throttle.none
 })
 
-/** Sends the call. */
-export const send = (client: HttpClient.HttpClient, call: Call): Effect.Effect<Reply> => {
+/** Those of the call, and what the body is. */
+const withContentType = (headers: Headers.Headers): Headers.Headers => {
+  let found = jsonHeaders.get(headers)
+  if (found === undefined) {
+    found = Headers.set(headers, "content-type", "application/json")
+    jsonHeaders.set(headers, found)
+  }
+  return found
+}
+
+// an endpoint's headers are the same for all of its calls
+const jsonHeaders = new WeakMap<Headers.Headers, Headers.Headers>()
+
+const exchange = (
+  client: HttpClient.HttpClient,
+  call: Call,
+  body: string
+): Effect.Effect<TextExchange, CallTimeout | HttpClientError.HttpClientError> => {
   const request = HttpClientRequest.post(call.url, {
     headers: call.headers,
-    body: HttpBody.raw(JSON.stringify(call.body), { contentType: "application/json" })
+    body: HttpBody.text(body, "application/json")
   })
-  const exchange = Effect.flatMap(client.execute(request), (response) =>
-    Effect.flatMap(response.text, (text) =>
-      Effect.map(Clock.currentTimeMillis, (now) => read(call, response.status, response.headers, text, now))
-    )
+  const sent = Effect.flatMap(client.execute(request), ({ headers, status, text }) =>
+    Effect.map(text, (text) => ({ status, headers, text }))
   )
-  const answered = Effect.catchAll(exchange, (error) => Effect.succeed(nothing(transportError(call, error))))
-  if (call.timeoutMs === 0) return answered
-  return honoursCallTimeout(client)
-    ? Effect.locally(answered, callTimeout, call.timeoutMs)
-    : Effect.timeoutTo(answered, {
+  return call.timeoutMs === 0
+    ? sent
+    : Effect.timeoutFail(sent, {
         duration: call.timeoutMs,
-        onSuccess: (reply) => reply,
-        onTimeout: () => nothing(timeout(call))
+        onTimeout: () => new CallTimeout(`no answer within ${call.timeoutMs} ms`)
       })
+}
+
+/** Sends the call. */
+export const send = (client: HttpClient.HttpClient, call: Call): Effect.Effect<Reply> => {
+  const body = JSON.stringify(call.body)
+  const post = postText(client)
+  const sent: Effect.Effect<TextExchange, Error> =
+    post === undefined
+      ? exchange(client, call, body)
+      : post(call.url, withContentType(call.headers), body, call.timeoutMs)
+  return Effect.matchEffect(sent, {
+    onFailure: (error) => Effect.succeed(nothing(transportError(call, error))),
+    onSuccess: (answer) =>
+      Effect.clockWith((clock) => Effect.succeed(read(call, answer, clock.unsafeCurrentTimeMillis())))
+  })
 }

@@ -215,21 +215,25 @@ export const decode = (
       new ServerError({ ...context, message: `the model stopped with "${first.finish_reason}"` })
     )
   }
-  const reasoning = first.message.reasoning_content || first.message.reasoning
-  const fields: Writable<Parameters<typeof fromFields>[0]> = {
-    ...answer,
+  const response: Writable<ChatResponse> = fromFields({
+    text: answer.text,
+    finishReason: answer.finishReason,
+    toolCalls: answer.toolCalls,
     usage: wire.usage ? usageOf(wire.usage) : estimatedUsage(asked.promptCharacters, answer),
     model: wire.model || asked.model,
     provider: asked.provider,
     raw: body,
     meta: asked.requestId === undefined ? blankMeta : { ...blankMeta, requestId: asked.requestId }
-  }
-  if (wire.id) fields.id = wire.id
-  if (first.finish_reason != null) fields.rawFinishReason = first.finish_reason
-  if (reasoning) fields.reasoning = reasoning
-  if (wire.choices.length > 1) fields.alternatives = wire.choices.slice(1).map(choice)
-  if (wire.service_tier) fields.serviceTier = wire.service_tier
-  return Either.right(fromFields(fields))
+  })
+  const reasoning = first.message.reasoning_content || first.message.reasoning
+  if (answer.refusal !== undefined) response.refusal = answer.refusal
+  if (answer.logprobs !== undefined) response.logprobs = answer.logprobs
+  if (wire.id) response.id = wire.id
+  if (first.finish_reason != null) response.rawFinishReason = first.finish_reason
+  if (reasoning) response.reasoning = reasoning
+  if (wire.choices.length > 1) response.alternatives = wire.choices.slice(1).map(choice)
+  if (wire.service_tier) response.serviceTier = wire.service_tier
+  return Either.right(response)
 }
 
 const issue = (error: { readonly message: string }): string => error.message.replace(/\s+/g, " ").slice(-200)

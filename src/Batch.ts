@@ -17,8 +17,8 @@ import type { RequestInput } from "./Request.js"
 /** How a batch is run. */
 export interface Options extends Completer.Options {
   /**
-   * Requests under way at once, waiting for the limiter included. Default 64. Memory grows with this number, never
-   * with the size of the input.
+   * Requests under way at once, waiting for the limiter included: a whole number, at least 1; anything else is a
+   * defect. Default 64. Memory grows with this number, never with the size of the input.
    */
   readonly concurrency?: number | undefined
 }
@@ -35,31 +35,35 @@ export type Source<E = never, R = never> =
   | AsyncIterable<RequestInput>
   | Stream.Stream<RequestInput, E, R>
 
-const defaultConcurrency = 64
+/** Checked before anything is opened: a batch without workers would end at once, and seal its checkpoint empty. */
+const concurrencyOf = ({ concurrency = 64 }: Options): Effect.Effect<number> =>
+  Number.isSafeInteger(concurrency) && concurrency >= 1
+    ? Effect.succeed(concurrency)
+    : Effect.dieMessage(`The concurrency of a batch is a whole number of at least 1, not ${concurrency}`)
 
 /** How each item is settled, and what is to be done when all are. */
 interface Run<E> {
+  readonly concurrency: number
   readonly settle: BatchItem.Settle<E>
   readonly seal: (total: number) => Effect.Effect<void, E>
 }
 
-const durable = (completer: Completer.Completer, checkpoint: Context.Tag.Service<Checkpoint>) => ({
-  settle: BatchItem.settleDurably(completer, checkpoint),
-  seal: (total: number) => Effect.asVoid(checkpoint.seal(total))
-})
-
 const open = (
   options: Options & Partial<DurableOptions>
 ): Effect.Effect<Run<CheckpointError>, CheckpointError, Completer.Services | Scope.Scope> =>
-  Effect.flatMap(
-    Completer.make(options),
-    (completer): Effect.Effect<Run<CheckpointError>, CheckpointError, Scope.Scope> =>
-      options.checkpoint === undefined
-        ? Effect.succeed({ settle: BatchItem.settle(completer), seal: () => Effect.void })
-        : Effect.map(Layer.build(options.checkpoint), (context) =>
-            durable(completer, Context.get(context, Checkpoint))
-          )
-  )
+  Effect.gen(function* () {
+    const concurrency = yield* concurrencyOf(options)
+    const completer = yield* Completer.make(options)
+    if (options.checkpoint === undefined) {
+      return { concurrency, settle: BatchItem.settle(completer), seal: () => Effect.void }
+    }
+    const checkpoint = Context.get(yield* Layer.build(options.checkpoint), Checkpoint)
+    return {
+      concurrency,
+      settle: BatchItem.settleDurably(completer, checkpoint),
+      seal: (total: number) => Effect.asVoid(checkpoint.seal(total))
+    }
+  })
 
 /**
  * The outcome of each request, in input order: its answer or its typed error. A batch never fails because a
@@ -91,12 +95,12 @@ export const batch: {
   ): Effect.Effect<Array<Outcome>, CheckpointError, Completer.Services>
 } = (requests: Iterable<RequestInput>, options: Options & Partial<DurableOptions> = {}) =>
   Effect.scoped(
-    Effect.flatMap(open(options), ({ seal, settle }) =>
+    Effect.flatMap(open(options), ({ concurrency, seal, settle }) =>
       Effect.tap(
         Effect.forEach(
           requests,
           (request, index) => Effect.map(settle(index, request), ({ outcome }) => outcome),
-          { concurrency: options.concurrency ?? defaultConcurrency }
+          { concurrency }
         ),
         (outcomes) => seal(outcomes.length)
       )
@@ -119,7 +123,7 @@ export const batchStream: {
   ): Stream.Stream<Settled, E | CheckpointError, R | Completer.Services>
 } = <E, R>(source: Source<E, R>, options: Options & Partial<DurableOptions> = {}) =>
   Stream.unwrapScoped(
-    Effect.map(open(options), ({ seal, settle }) =>
-      workers(source, settle, { concurrency: options.concurrency ?? defaultConcurrency, atEnd: seal })
+    Effect.map(open(options), ({ concurrency, seal, settle }) =>
+      workers(source, settle, { concurrency, atEnd: seal })
     )
   ) as Stream.Stream<Settled, E, R | Completer.Services>

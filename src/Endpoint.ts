@@ -9,7 +9,10 @@ export interface Endpoint {
   readonly id: string
   /** Name of the provider whose wire protocol is spoken there, such as `"openai"`. */
   readonly provider: string
-  /** Base of all paths, without a slash at the end: `"https://api.openai.com/v1"`. */
+  /**
+   * Base of all paths, without a slash at the end: `"https://api.openai.com/v1"`. A query, such as
+   * `?api-version=1`, goes with every call.
+   */
   readonly baseUrl: string
   readonly apiKey?: Redacted.Redacted | undefined
   /** The model for requests that name none. */
@@ -46,8 +49,16 @@ const sourceOf = (baseUrl: string): string => {
 
 /** An endpoint with its defaults filled in. */
 export const make = (options: Options): Endpoint => {
-  const baseUrl = options.baseUrl.replace(/\/+$/, "")
+  // slashes in a query mean something
+  const baseUrl = options.baseUrl.replace(/^([^?#]*?)\/+(?=$|[?#])/, "$1")
   const source = options.source ?? sourceOf(baseUrl)
   const id = options.id ?? [options.provider, source, options.model].filter(Boolean).join("/")
   return { ...options, baseUrl, id, source, domain: options.domain ?? id }
+}
+
+/** The address of `path` (with its slash) below the endpoint's base; the base's query stays, at the end. */
+export const url = (endpoint: Endpoint, path: string): string => {
+  const [base = ""] = endpoint.baseUrl.split("#", 1)
+  const query = base.indexOf("?")
+  return query === -1 ? base + path : base.slice(0, query) + path + base.slice(query)
 }

@@ -164,31 +164,59 @@ const knownFields: ReadonlySet<string> = new Set([...Object.keys(chatFields), "_
 
 const invalid = (message: string) => Either.left(new InvalidRequestError({ provider: "floodgate", message }))
 
+/** Fields whose values are the provider's or the user's own. */
+const openFields = ["extra", "metadata", "tools", "toolChoice", "responseFormat"] as const
+
+const isPlain = ({ content, extra }: Message): boolean => typeof content === "string" && extra === undefined
+
+/**
+ * What of a request cannot be written as JSON: it is hashed, sent and kept as such. Found before anything is paid
+ * for, and only looked for where there may be something.
+ */
+const unwritable = (request: Request): string | undefined => {
+  const parts: ReadonlyArray<readonly [field: string, value: unknown]> = [
+    ...openFields.map((field) => [field, request[field]] as const),
+    ["messages", request.messages.every(isPlain) ? undefined : request.messages]
+  ]
+  for (const [field, value] of parts) {
+    if (value === undefined) continue
+    try {
+      JSON.stringify(value)
+    } catch (cause) {
+      return `"${field}" cannot be written as JSON: ${cause instanceof Error ? cause.message : String(cause)}`
+    }
+  }
+  return undefined
+}
+
+const writable = (request: Request): Either.Either<Request, InvalidRequestError> => {
+  const problem = unwritable(request)
+  return problem === undefined ? Either.right(request) : invalid(problem)
+}
+
 /**
  * A request from a request or a plain object. A field that no request has is an error that names it: nothing
  * a user wrote is silently dropped.
  */
 export const fromInput = (input: RequestInput): Either.Either<Request, InvalidRequestError> => {
-  if (input instanceof Chat) return Either.right(input)
+  if (input instanceof Chat) return writable(input)
   if (typeof input !== "object" || input === null) {
-    return invalid(`A request is an object with "messages", not ${JSON.stringify(input) ?? typeof input}`)
+    return invalid(`A request is an object with "messages", not ${String(input)}`)
   }
   for (const field in input) {
     if (!knownFields.has(field)) {
       return invalid(`Unknown field "${field}". Fields that only the provider knows go into "extra"`)
     }
   }
-  return Either.mapLeft(
-    validateInput(input),
-    (error) =>
-      new InvalidRequestError({
-        provider: "floodgate",
-        message: ParseResult.ArrayFormatter.formatIssueSync(error)
+  const fields = validateInput(input)
+  return Either.isRight(fields)
+    ? writable(chatOf(fields.right))
+    : invalid(
+        ParseResult.ArrayFormatter.formatIssueSync(fields.left)
           .slice(0, 3)
           .map((issue) => `${issue.path.join(".")}: ${issue.message}`)
           .join("; ")
-      })
-  ).pipe(Either.map(chatOf))
+      )
 }
 
 const chatStruct = Schema.Struct(chatFields)

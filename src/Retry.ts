@@ -13,7 +13,10 @@ import { isRetryable, type LlmError, waitHint } from "./LlmError.js"
 export type Policy = Schedule.Schedule<unknown, LlmError>
 
 export interface Options {
-  /** Attempts after the first. Default 8; `"forever"` only ends with an error that no retry can mend. */
+  /**
+   * Attempts after the first. Default 8, of which no more than 3 after a timeout: such an attempt may have been
+   * billed. `"forever"` only ends with an error that no retry can mend.
+   */
   readonly maxRetries?: number | "forever" | undefined
   /** The wait before the first retry; doubled for each further one. Default 500 milliseconds. */
   readonly base?: Duration.DurationInput | undefined
@@ -26,11 +29,8 @@ export interface Options {
   readonly patience?: Duration.DurationInput | undefined
 }
 
-/**
- * How many retries each class of error gets at most, below `maxRetries`: an attempt that timed out may have
- * been billed.
- */
-const mostRetries: Partial<Record<LlmError["_tag"], number>> = { TimeoutError: 3 }
+/** Attempts that timed out may have been billed: a request whose retries are numbered gets this many of them. */
+const mostTimeouts = 3
 
 /** How much longer than for others the backoff is: a provider without capacity needs time. */
 const backoffFactor: Partial<Record<LlmError["_tag"], number>> = { OverloadedError: 4 }
@@ -49,31 +49,45 @@ export const make = (options: Options = {}): Policy => {
   const base = Duration.toMillis(options.base ?? "500 millis")
   const cap = Duration.toMillis(options.cap ?? "60 seconds")
   const patience = Duration.decode(options.patience ?? "10 minutes")
+  const forever = options.maxRetries === "forever"
   const most = options.maxRetries === "forever" ? Number.POSITIVE_INFINITY : (options.maxRetries ?? 8)
-  const retries = (error: LlmError) => Math.min(most, mostRetries[error._tag] ?? Number.POSITIVE_INFINITY)
-  return Schedule.unfold(0, (retry) => retry + 1).pipe(
-    Schedule.intersect(Schedule.identity<LlmError>()),
+  const isAllowed = (error: LlmError, before: Failures) =>
+    before.all < most && (forever || error._tag !== "TimeoutError" || before.timeouts < mostTimeouts)
+  return Schedule.identity<LlmError>().pipe(
+    Schedule.intersect(failuresBefore),
     Schedule.whileOutput(
-      ([retry, error]) =>
-        retry < retries(error) && isRetryable(error) && Duration.lessThanOrEqualTo(waitHint(error), patience)
+      ([error, before]) =>
+        isAllowed(error, before) &&
+        isRetryable(error) &&
+        Duration.lessThanOrEqualTo(waitHint(error), patience)
     ),
-    Schedule.intersect(unhinted),
-    Schedule.addDelayEffect(([[, error], failures]) =>
+    Schedule.addDelayEffect(([error, before]) =>
       Effect.map(Random.next, (random) => {
         const hint = Duration.toMillis(waitHint(error))
         if (hint > 0) return Duration.millis(hint + random * Math.min(hint * jitter, mostHintJitter))
         const factor = backoffFactor[error._tag] ?? 1
         // 2 ** 30 is past any cap; larger powers would overflow to Infinity
-        const backoff = Math.min(cap, base * factor * 2 ** Math.min(failures, 30))
+        const backoff = Math.min(cap, base * factor * 2 ** Math.min(before.unhinted, 30))
         return Duration.millis(backoff * (1 + random * jitter))
       })
     )
   )
 }
 
-/** How many failures before this one came without a hint. */
-const unhinted: Schedule.Schedule<number, LlmError> = Schedule.identity<LlmError>().pipe(
-  Schedule.reduce(0, (failures, error) => failures + (Duration.toMillis(waitHint(error)) > 0 ? 0 : 1))
+/** The failures of a request before the present one. */
+interface Failures {
+  readonly all: number
+  readonly timeouts: number
+  /** Those that came without a hint. */
+  readonly unhinted: number
+}
+
+const failuresBefore: Schedule.Schedule<Failures, LlmError> = Schedule.identity<LlmError>().pipe(
+  Schedule.reduce({ all: 0, timeouts: 0, unhinted: 0 }, (before: Failures, error) => ({
+    all: before.all + 1,
+    timeouts: before.timeouts + (error._tag === "TimeoutError" ? 1 : 0),
+    unhinted: before.unhinted + (Duration.toMillis(waitHint(error)) > 0 ? 0 : 1)
+  }))
 )
 
 /** The policy of all requests that state none of their own. */

@@ -98,6 +98,15 @@ const measuredPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
   return "unknown"
 }
 
+/**
+ * OpenAI's limits are per minute unless the numbers say otherwise, as a server of the same wire may mean it. A whole
+ * bucket says nothing.
+ */
+const openAiPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
+  const measured = measuredPeriod(limit, remaining, resetMillis)
+  return measured === "unknown" && remaining < limit ? "minute" : measured
+}
+
 /** Documented periods; `undefined` where the numbers have to tell. */
 const documentedPeriod = (provider: string, kind: "requests" | "tokens"): Period | undefined =>
   provider.startsWith("groq")
@@ -134,11 +143,7 @@ const window = (
 const readOpenAi = (out: Mutable<Throttle>, provider: string, headers: Headers, now: number): void => {
   for (const kind of ["requests", "tokens"] as const) {
     const period =
-      documentedPeriod(provider, kind) ??
-      (provider.startsWith("openai")
-        ? (limit?: number, remaining?: number, reset?: number): Period =>
-            measuredPeriod(limit, remaining, reset) === "day" ? "day" : "minute"
-        : measuredPeriod)
+      documentedPeriod(provider, kind) ?? (provider.startsWith("openai") ? openAiPeriod : measuredPeriod)
     const found = window(
       headers[`x-ratelimit-limit-${kind}`],
       headers[`x-ratelimit-remaining-${kind}`],

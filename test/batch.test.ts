@@ -73,6 +73,33 @@ describe("batch", () => {
     }).pipe(Effect.provide(echo))
   )
 
+  it.effect("takes what cannot be written as JSON for that request's failure, and nobody else's", () =>
+    Effect.gen(function* () {
+      const cyclic: Record<string, unknown> = {}
+      cyclic["self"] = cyclic
+      const outcomes = yield* batch([
+        Chat.prompt("a"),
+        Chat.prompt("b", { metadata: { n: 1n } }),
+        Chat.prompt("c", { extra: cyclic }),
+        { messages: [{ role: "user", content: [{ type: "provider", value: 2n }] }] },
+        5 as unknown as Request.ChatFields,
+        Chat.prompt("d")
+      ])
+      const invalid = "InvalidRequestError"
+      expect(texts(outcomes)).toEqual(["a", invalid, invalid, invalid, invalid, "d"])
+    }).pipe(Effect.provide(echo))
+  )
+
+  it.effect("refuses to run without workers, before anything is opened", () =>
+    Effect.gen(function* () {
+      for (const concurrency of [0, -1, Number.NaN, 1.5, Number.POSITIVE_INFINITY]) {
+        const inList = yield* Effect.exit(batch([Chat.prompt("a")], { concurrency }))
+        const inStream = yield* Effect.exit(Stream.runDrain(batchStream([Chat.prompt("a")], { concurrency })))
+        expect([inList._tag, inStream._tag]).toEqual(["Failure", "Failure"])
+      }
+    }).pipe(Effect.provide(echo))
+  )
+
   it.effect.prop(
     "gives the outcomes in input order, whatever the latencies and failures",
     [

@@ -1,3 +1,5 @@
+import { createServer, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -13,6 +15,7 @@ import {
   Cache,
   Chat,
   complete,
+  Endpoint,
   HttpClientPool,
   LlmError,
   Message,
@@ -51,6 +54,49 @@ const against = (options: Simulator.Options) => {
 }
 
 const once = { retry: Retry.never }
+
+/** A server that answers with what `respond` writes; the paths it was asked for. */
+const serve = (respond: (response: ServerResponse) => void) =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly url: string; readonly paths: Array<string>; readonly close: () => void }>(
+      (resume) => {
+        const paths: Array<string> = []
+        const server = createServer((request, response) => {
+          paths.push(request.url ?? "")
+          request.resume().on("end", () => respond(response))
+        })
+        server.listen(0, "127.0.0.1", () => {
+          const { port } = server.address() as AddressInfo
+          const close = () => {
+            server.closeAllConnections()
+            server.close()
+          }
+          resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, paths, close }))
+        })
+      }
+    ),
+    ({ close }) => Effect.sync(close)
+  )
+
+/** One question to the endpoint, asked once. */
+const ask = (baseUrl: string, key: string) =>
+  complete(Chat.prompt("x"), once).pipe(
+    Effect.provide([
+      Layer.provide(OpenAi.layer, HttpClientPool.layer()),
+      Router.layer({
+        endpoints: [{ provider: "openai", baseUrl, apiKey: Redacted.make(key), model: "m" }]
+      }),
+      RateLimiter.layer(),
+      Cache.layerNone
+    ])
+  )
+
+const answering =
+  (status: number, body: unknown, requestId = "req_1") =>
+  (response: ServerResponse): void => {
+    response.writeHead(status, { "content-type": "application/json", "x-request-id": requestId })
+    response.end(JSON.stringify(body))
+  }
 
 describe("OpenAi over the wire", () => {
   it.scopedLive("asks, and reads answer, usage, model and request id", () =>
@@ -131,6 +177,52 @@ describe("OpenAi over the wire", () => {
       expect((yield* failWith({ kind: "stall" }, "100 millis"))._tag).toBe("TimeoutError")
       const limited = yield* failWith({ kind: "status", status: 429, retryAfter: "3 seconds" })
       expect(Duration.toMillis(LlmError.waitHint(limited))).toBe(3000)
+    })
+  )
+
+  it.scopedLive("keeps a key that the server echoes out of answers and errors, whatever it looks like", () =>
+    Effect.gen(function* () {
+      const key = "Plum.Tree-harbour"
+      const message = { content: `you sent ${key}` }
+      const good = yield* serve(
+        answering(200, { id: `id-${key}`, model: key, choices: [{ message }] }, `req-${key}`)
+      )
+      const response = yield* ask(good.url, key)
+      expect(JSON.stringify(response)).not.toContain(key)
+      expect(response).toMatchObject({
+        id: "id-[redacted]",
+        model: "[redacted]",
+        text: "you sent [redacted]"
+      })
+      expect(response.meta.requestId).toBe("req-[redacted]")
+
+      const error = { message: `no such user: ${key}`, code: `unknown ${key}`, request_id: key }
+      for (const status of [400, 500, 200]) {
+        const bad = yield* serve(answering(status, { error }, `req-${key}`))
+        const failed = yield* Effect.flip(ask(bad.url, key))
+        expect(JSON.stringify(failed)).not.toContain(key)
+        expect(failed.message).toBe("no such user: [redacted]")
+        expect(failed.requestId).toBe("req-[redacted]")
+      }
+    })
+  )
+
+  it.scopedLive("leaves an answer alone that holds a dummy key", () =>
+    Effect.gen(function* () {
+      const body = { created: 1_700_000_000, choices: [{ message: { content: "EMPTY as 1700000000" } }] }
+      const { url } = yield* serve(answering(200, body))
+      for (const key of ["EMPTY", "k", "1700000000"]) {
+        const response = yield* ask(url, key)
+        expect(response.raw).toEqual(body)
+      }
+    })
+  )
+
+  it.scopedLive("asks below a base URL with a query, and keeps the query", () =>
+    Effect.gen(function* () {
+      const { paths, url } = yield* serve(answering(200, { choices: [{ message: { content: "y" } }] }))
+      expect((yield* ask(`${url}/v1/?api-version=1`, apiKey)).text).toBe("y")
+      expect(paths).toEqual(["/v1/chat/completions?api-version=1"])
     })
   )
 
@@ -453,6 +545,56 @@ describe("OpenAiResponse.decode", () => {
     })
   })
 
+  it("keeps the text of an answer whose description is of the wrong type", () => {
+    const told = read(
+      { finish_reason: 5, message: { content: "kept", reasoning: ["hm"], reasoning_content: 1 } },
+      {
+        id: 7,
+        model: { name: "m" },
+        service_tier: [],
+        usage: {
+          prompt_tokens: "5",
+          completion_tokens: " 3 ",
+          prompt_tokens_details: { cached_tokens: "many", audio_tokens: "NaN" },
+          completion_tokens_details: "none"
+        }
+      }
+    )
+    expect(told).toMatchObject({ text: "kept", finishReason: "other", model: "asked" })
+    expect(told.usage).toEqual({ inputTokens: 5, outputTokens: 3 })
+    for (const field of ["id", "rawFinishReason", "serviceTier", "reasoning"]) {
+      expect(told).not.toHaveProperty(field)
+    }
+    for (const usage of ["5 tokens", 5, [], true]) {
+      const { text, usage: counted } = read(
+        { finish_reason: "stop", message: { content: "12345678" } },
+        { usage }
+      )
+      expect([text, counted]).toEqual(["12345678", { inputTokens: 10, outputTokens: 2, estimated: true }])
+    }
+    const called = read({ message: { tool_calls: [{ id: 5, function: { name: "f" } }] } })
+    expect(called.toolCalls).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
+  })
+
+  it("says in one line where an answer is none, and why", () => {
+    const said = (body: unknown) => {
+      const outcome = OpenAiResponse.decode(body, asked)
+      assert(Either.isLeft(outcome))
+      return outcome.left.message.replace("the answer is not a chat completion: ", "")
+    }
+    expect(said({})).toBe("choices: is missing")
+    expect(said({ choices: [] })).toBe("choices.0: is missing")
+    expect(said({ choices: [{}] })).toBe("choices.0.message: is missing")
+    expect(said([])).toBe("Expected a completion, actual []")
+    expect(said({ choices: [{ message: "hello" }] })).toBe(
+      `choices.0.message: Expected a message, actual "hello"`
+    )
+    const long = OpenAiResponse.decode({ choices: [{ message: "line\n".repeat(500) }] }, asked)
+    assert(Either.isLeft(long))
+    expect(long.left.message.length).toBeLessThanOrEqual(200)
+    expect(long.left.message).not.toContain("\n")
+  })
+
   it("takes no answer for an answer", () => {
     for (const body of [null, [], {}, { choices: [] }, { choices: [{}] }, "text", 5]) {
       const outcome = OpenAiResponse.decode(body, asked)
@@ -465,6 +607,18 @@ describe("OpenAiResponse.decode", () => {
     )
     assert(Either.isLeft(failed))
     expect(failed.left._tag).toBe("ServerError")
+  })
+})
+
+describe("Endpoint.url", () => {
+  it.each([
+    ["http://h/v1", "http://h/v1/p"],
+    ["http://h/v1//", "http://h/v1/p"],
+    ["http://h/v1?api-version=1", "http://h/v1/p?api-version=1"],
+    ["http://h/v1/?a=/b/&c=?", "http://h/v1/p?a=/b/&c=?"],
+    ["http://h?a=1#part", "http://h/p?a=1"]
+  ])("puts the path of %s before its query", (baseUrl, expected) => {
+    expect(Endpoint.url(Endpoint.make({ provider: "openai", baseUrl }), "/p")).toBe(expected)
   })
 })
 

@@ -92,8 +92,14 @@ describe("Retry", () => {
 
   it.effect("retries a timeout three times only: it may have been billed", () =>
     Effect.gen(function* () {
-      const { times } = yield* attemptTimes(new LlmError.TimeoutError(fields), { maxRetries: "forever" }, 99)
+      const { times } = yield* attemptTimes(new LlmError.TimeoutError(fields), { maxRetries: 20 }, 99)
       expect(times).toHaveLength(4)
+      const patient = yield* attemptTimes(
+        new LlmError.TimeoutError(fields),
+        { maxRetries: "forever", cap: "1 second" },
+        20
+      )
+      expect(patient.times).toHaveLength(21)
     })
   )
 

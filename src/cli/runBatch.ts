@@ -26,6 +26,7 @@ import { cacheOf, endpointOf, limiterOf, limitsOf, parseConcurrency, parseRetrie
 import { CliError } from "./CliError.js"
 import { checkDistinct, checkReceipt } from "./checkFiles.js"
 import { checkInput, defaultsOf } from "./checkInput.js"
+import * as Drain from "./drain.js"
 import { checkPositive, parseDuration } from "./flags.js"
 import * as InputFile from "./inputFile.js"
 import * as Progress from "./progress.js"
@@ -100,7 +101,7 @@ export const runBatch = (
         cacheOf(flags.cache)
       )
     )
-    const limiter = Context.get(services, RateLimiter.RateLimiter)
+    const drain = Drain.make(Context.get(services, RateLimiter.RateLimiter))
     const startedAt = clock.unsafeCurrentTimeMillis()
     const tally = Receipt.tally(checkpoint.found)
     const receiptNow = (interrupted: boolean) =>
@@ -131,7 +132,7 @@ export const runBatch = (
       deadline
     }).pipe(
       Stream.runForEach((settled) => Effect.sync(() => tally.add(settled))),
-      Effect.provide(services),
+      Effect.provide(Context.add(services, RateLimiter.RateLimiter, drain.limiter)),
       Effect.mapError((error) => new CliError({ message: error.message }))
     )
     const shown = flags.noProgress
@@ -139,7 +140,7 @@ export const runBatch = (
       : Effect.scoped(
           Effect.zipRight(
             Progress.show(
-              Effect.map(limiter.states, (domains) => ({
+              Effect.map(drain.limiter.states, (domains) => ({
                 total,
                 domains,
                 trouble,
@@ -162,7 +163,7 @@ export const runBatch = (
         return receipt
       })
     // a full disk ends a run early too: what was done is said all the same
-    yield* Effect.onError(shown, () => finish(true))
+    yield* Effect.onError(drain.run(shown), () => finish(true))
     const { failed } = yield* finish(false)
     return failed === 0 ? 0 : 1
   })

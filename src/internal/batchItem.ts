@@ -73,11 +73,14 @@ export const settleDurably = (
   const finish = (key: string, settled: Settled) =>
     Effect.as(checkpoint.finish(key, settled.index, OutcomeLine.encode(settled)), settled)
 
+  // an answer that has come is written down, whatever happens to the run meanwhile
   const ask = (index: number, key: string, resolved: Resolved) =>
-    Effect.flatMap(
-      completer.complete(resolved, { key, beforeCall: checkpoint.begin(key) }),
-      ({ meta, outcome }) =>
-        finish(key, { index, request: resolved.request, outcome, meta: { ...meta, key } })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(
+        restore(completer.complete(resolved, { key, beforeCall: checkpoint.begin(key) })),
+        ({ meta, outcome }) =>
+          finish(key, { index, request: resolved.request, outcome, meta: { ...meta, key } })
+      )
     )
 
   return (index, input) =>

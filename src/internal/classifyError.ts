@@ -176,7 +176,7 @@ const kindOf = (provider: string, status: number, body: ErrorBody, verdict: Thro
 }
 
 /** Header names in the order of trust; each provider sends one or two of them. */
-const requestIdHeaders = [
+export const requestIdHeaders: ReadonlyArray<string> = [
   "x-request-id",
   "request-id",
   "apim-request-id",

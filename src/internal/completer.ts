@@ -129,7 +129,7 @@ const fromServices = (
     const given = memory.failed(error, clock.unsafeCurrentTimeMillis())
       ? Effect.zipRight(
           observed,
-          Effect.logWarning(`${endpoint.domain}: ${error.message}. Not asked any more`)
+          Effect.logWarning(`${endpoint.domain} is not asked any more: ${error.message}`)
         )
       : observed
     switch (error._tag) {
@@ -223,11 +223,9 @@ const fromServices = (
 
   /** Waits until the domain that failed can afford a retry. */
   const afford = ({ endpoint }: Story): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (endpoint === undefined) return Effect.void
-      const wait = memoryOf(limiter, endpoint.domain).retries.take(clock.unsafeCurrentTimeMillis())
-      return wait === 0 ? Effect.void : Effect.sleep(wait)
-    })
+    Effect.suspend(() =>
+      endpoint === undefined ? Effect.void : memoryOf(limiter, endpoint.domain).retries.take
+    )
 
   const deadline = options.deadline === undefined ? undefined : Duration.decode(options.deadline)
   const inTime = (call: Effect.Effect<Response, LlmError>): Effect.Effect<Response, LlmError> =>

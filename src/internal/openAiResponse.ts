@@ -1,61 +1,68 @@
 /**
  * OpenAI's chat completion, normalised. Lenient as OpenAI-compatible servers need it: usage missing, tool call
- * ids missing or empty, arguments as objects, reasoning under either of its two names.
+ * ids missing or empty, arguments as objects, reasoning under either of its two names. The answer is paid for: what
+ * only describes it counts as absent where it is of the wrong type.
  */
 import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { NetworkError, ServerError } from "../LlmError.js"
 import type { ToolCall } from "../Message.js"
 import { type ChatResponse, type Choice, type FinishReason, fromFields, type Meta } from "../Response.js"
 import type { Usage } from "../Usage.js"
+import { safeText } from "./safeText.js"
 import { tokensOf } from "./tokenEstimate.js"
 
 const nullish = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
 
+/** Absent where it is not what it should be. */
+const lenient = <A, I>(schema: Schema.Schema<A, I>) =>
+  Schema.optional(Schema.NullOr(schema).annotations({ decodingFallback: () => Either.right(null) }))
+
+const Count = lenient(Schema.Union(Schema.Number, Schema.NumberFromString.pipe(Schema.finite())))
+
 const WireFunction = Schema.Struct({
   name: nullish(Schema.String),
   arguments: Schema.optional(Schema.Unknown)
-})
+}).annotations({ identifier: "a function" })
 
 const WireMessage = Schema.Struct({
   content: nullish(Schema.Union(Schema.String, Schema.Array(Schema.Unknown))),
   refusal: nullish(Schema.String),
-  reasoning_content: nullish(Schema.String),
-  reasoning: nullish(Schema.String),
+  reasoning_content: lenient(Schema.String),
+  reasoning: lenient(Schema.String),
   tool_calls: nullish(
-    Schema.Array(Schema.Struct({ id: nullish(Schema.String), function: nullish(WireFunction) }))
+    Schema.Array(Schema.Struct({ id: lenient(Schema.String), function: nullish(WireFunction) }))
   ),
   function_call: nullish(WireFunction)
-})
+}).annotations({ identifier: "a message" })
 
 const WireChoice = Schema.Struct({
-  finish_reason: nullish(Schema.String),
+  finish_reason: lenient(Schema.String),
   message: WireMessage,
   logprobs: Schema.optional(Schema.Unknown)
-})
+}).annotations({ identifier: "a choice" })
 
 const WireUsage = Schema.Struct({
-  prompt_tokens: nullish(Schema.Number),
-  completion_tokens: nullish(Schema.Number),
-  prompt_tokens_details: nullish(
+  prompt_tokens: Count,
+  completion_tokens: Count,
+  prompt_tokens_details: lenient(
     Schema.Struct({
-      cached_tokens: nullish(Schema.Number),
-      cache_write_tokens: nullish(Schema.Number),
-      audio_tokens: nullish(Schema.Number)
+      cached_tokens: Count,
+      cache_write_tokens: Count,
+      audio_tokens: Count
     })
   ),
-  completion_tokens_details: nullish(
-    Schema.Struct({ reasoning_tokens: nullish(Schema.Number), audio_tokens: nullish(Schema.Number) })
-  )
+  completion_tokens_details: lenient(Schema.Struct({ reasoning_tokens: Count, audio_tokens: Count }))
 })
 
 const WireCompletion = Schema.Struct({
-  id: nullish(Schema.String),
-  model: nullish(Schema.String),
+  id: lenient(Schema.String),
+  model: lenient(Schema.String),
   choices: Schema.NonEmptyArray(WireChoice),
-  usage: nullish(WireUsage),
-  service_tier: nullish(Schema.String)
-})
+  usage: lenient(WireUsage),
+  service_tier: lenient(Schema.String)
+}).annotations({ identifier: "a completion" })
 
 const decodeWire = Schema.decodeUnknownEither(WireCompletion)
 
@@ -100,16 +107,18 @@ const isPlain = (body: unknown): body is Wire => {
   return isTextOnly && calls == null && call == null && isUsage(body.usage)
 }
 
-const finishReasons: Readonly<Record<string, FinishReason>> = {
-  stop: "stop",
-  length: "length",
-  tool_calls: "tool_calls",
-  function_call: "tool_calls",
-  content_filter: "content_filter",
-  error: "error",
-  abort: "error",
-  insufficient_system_resource: "error"
-}
+const finishReasons: ReadonlyMap<string, FinishReason> = new Map(
+  Object.entries({
+    stop: "stop",
+    length: "length",
+    tool_calls: "tool_calls",
+    function_call: "tool_calls",
+    content_filter: "content_filter",
+    error: "error",
+    abort: "error",
+    insufficient_system_resource: "error"
+  })
+)
 
 const toolCall = (
   id: string | null | undefined,
@@ -150,7 +159,7 @@ const choice = (wire: typeof WireChoice.Type): Choice => {
     ? "content_filter"
     : calls.length > 0 && (raw === "stop" || raw == null)
       ? "tool_calls"
-      : ((raw == null ? undefined : finishReasons[raw]) ?? "other")
+      : ((raw == null ? undefined : finishReasons.get(raw)) ?? "other")
   const answer: Writable<Choice> = { text: text(wire.message.content), finishReason, toolCalls: calls }
   if (wire.message.refusal) answer.refusal = wire.message.refusal
   if (wire.logprobs != null) answer.logprobs = wire.logprobs
@@ -203,9 +212,7 @@ export const decode = (
     ...(asked.requestId === undefined ? undefined : { requestId: asked.requestId })
   }
   if (Either.isLeft(parsed)) {
-    return Either.left(
-      new NetworkError({ ...context, message: `the answer is not a chat completion: ${issue(parsed.left)}` })
-    )
+    return Either.left(new NetworkError({ ...context, message: issue(parsed.left) }))
   }
   const wire = parsed.right
   const first = wire.choices[0]
@@ -236,4 +243,9 @@ export const decode = (
   return Either.right(response)
 }
 
-const issue = (error: { readonly message: string }): string => error.message.replace(/\s+/g, " ").slice(-200)
+/** Where the body stops being an answer, and why, in one line. */
+const issue = (error: ParseResult.ParseError): string => {
+  const [first] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  const path = first?.path.length ? `${first.path.map(String).join(".")}: ` : ""
+  return safeText(`the answer is not a chat completion: ${path}${first?.message ?? ""}`, 200)
+}

@@ -10,10 +10,11 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
 import { CallTimeout, postText, type TextExchange } from "../HttpClientPool.js"
 import { type LlmError, NetworkError, TimeoutError } from "../LlmError.js"
 import * as Throttle from "../Throttle.js"
-import { classify, classifyBody, classifyTransport } from "./classifyError.js"
+import { classify, classifyBody, classifyTransport, requestIdHeaders } from "./classifyError.js"
 
 /** What came back from one call. */
 export interface Reply {
@@ -30,6 +31,8 @@ export interface Call {
   readonly headers: Headers.Headers
   readonly body: unknown
   readonly timeoutMs: number
+  /** The endpoint's key: where the answer repeats it, it is taken out before anything is read. */
+  readonly secret?: Redacted.Redacted | undefined
 }
 
 const parse = (text: string): Either.Either<unknown, unknown> =>
@@ -45,8 +48,29 @@ const transportError = (call: Call, error: Error): LlmError => {
   return cause instanceof CallTimeout ? timeout(call) : classifyTransport(call.provider, cause)
 }
 
+/** What stands where the key stood. */
+const redacted = "[redacted]"
+
+// a shorter key, or one of digits only, is a dummy such as "EMPTY" that any text or number may hold
+const isTelling = (key: string): boolean => key.length >= 8 && /\D/.test(key)
+
+/** The answer without the key, whatever the key looks like: in its text, and in the headers kept as ids. */
+const withoutSecret = (answer: TextExchange, secret: Redacted.Redacted | undefined): TextExchange => {
+  if (secret === undefined) return answer
+  const key = Redacted.value(secret)
+  if (!isTelling(key)) return answer
+  const text = answer.text.includes(key) ? answer.text.replaceAll(key, redacted) : answer.text
+  let headers = answer.headers
+  for (const name of requestIdHeaders) {
+    const value = headers[name]
+    if (value?.includes(key)) headers = { ...headers, [name]: value.replaceAll(key, redacted) }
+  }
+  return text === answer.text && headers === answer.headers ? answer : { ...answer, headers, text }
+}
+
 /** Reads an answer: its limits, and its body or why there is none. */
-const read = (call: Call, { headers, status, text }: TextExchange, now: number): Reply => {
+const read = (call: Call, exchanged: TextExchange, now: number): Reply => {
+  const { headers, status, text } = withoutSecret(exchanged, call.secret)
   const parsed = parse(text)
   const answer = { status, headers, body: Either.getOrElse(parsed, () => text) }
   const throttle = Throttle.decode(call.provider, answer, now)

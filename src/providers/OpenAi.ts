@@ -13,7 +13,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Cache from "../Cache.js"
-import type { Endpoint, Options as EndpointOptions } from "../Endpoint.js"
+import * as Endpoint from "../Endpoint.js"
 import * as HttpClientPool from "../HttpClientPool.js"
 import * as OpenAiRequest from "../internal/openAiRequest.js"
 import * as OpenAiResponse from "../internal/openAiResponse.js"
@@ -55,7 +55,7 @@ export interface Parameters {
 /** OpenAI's own parameters, checked by type, as `extra`. */
 export const parameters = (own: Parameters): Readonly<Record<string, unknown>> => ({ ...own })
 
-const headersOf = (endpoint: Endpoint): Headers.Headers =>
+const headersOf = (endpoint: Endpoint.Endpoint): Headers.Headers =>
   Headers.fromInput({
     ...endpoint.headers,
     ...(endpoint.apiKey === undefined
@@ -63,15 +63,21 @@ const headersOf = (endpoint: Endpoint): Headers.Headers =>
       : { authorization: `Bearer ${Redacted.value(endpoint.apiKey)}` })
   })
 
+interface Target {
+  readonly url: string
+  readonly headers: Headers.Headers
+}
+
 /** The provider over the `HttpClient` at hand. */
 export const make: Effect.Effect<Providers.Provider, never, HttpClient.HttpClient> = Effect.map(
   HttpClient.HttpClient,
   (client) => {
-    const headersByEndpoint = new WeakMap<Endpoint, Headers.Headers>()
+    // the same for all calls of an endpoint
+    const targets = new WeakMap<Endpoint.Endpoint, Target>()
 
     const attempt = (
       request: Request,
-      endpoint: Endpoint,
+      endpoint: Endpoint.Endpoint,
       timeoutMs: number
     ): Effect.Effect<Providers.Attempt> => {
       const model = request.model ?? endpoint.model
@@ -82,17 +88,18 @@ export const make: Effect.Effect<Providers.Provider, never, HttpClient.HttpClien
           )
         )
       }
-      let headers = headersByEndpoint.get(endpoint)
-      if (headers === undefined) {
-        headers = headersOf(endpoint)
-        headersByEndpoint.set(endpoint, headers)
+      let target = targets.get(endpoint)
+      if (target === undefined) {
+        target = { url: Endpoint.url(endpoint, "/chat/completions"), headers: headersOf(endpoint) }
+        targets.set(endpoint, target)
       }
       const call = {
         provider: endpoint.provider,
-        url: `${endpoint.baseUrl}/chat/completions`,
-        headers,
+        url: target.url,
+        headers: target.headers,
         body: OpenAiRequest.encode(request, model),
-        timeoutMs
+        timeoutMs,
+        secret: endpoint.apiKey
       }
       return Effect.map(send(client, call), ({ body, headers, throttle }) => ({
         outcome: Either.flatMap(body, (completion) =>
@@ -148,7 +155,7 @@ const apiKey: Config.Config<Redacted.Redacted> = Config.string("OPENAI_API_KEY")
  * `OPENAI_API_BASE` (default OpenAI's own), `OPENAI_MODEL` (the model of requests that name none),
  * `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID`.
  */
-export const config: Config.Config<EndpointOptions> = Config.all({
+export const config: Config.Config<Endpoint.Options> = Config.all({
   apiKey,
   baseUrl: optional("OPENAI_BASE_URL"),
   apiBase: optional("OPENAI_API_BASE"),
@@ -170,7 +177,7 @@ export const config: Config.Config<EndpointOptions> = Config.all({
 
 /** The provider and a router to the one endpoint that `config` describes. */
 export const layerConfig = (
-  endpoint: Config.Config.Wrap<EndpointOptions>
+  endpoint: Config.Config.Wrap<Endpoint.Options>
 ): Layer.Layer<Providers.Providers | Router.Router, ConfigError.ConfigError, HttpClient.HttpClient> =>
   Layer.merge(
     layer,

@@ -27,7 +27,7 @@ export const Receipt = Schema.Struct({
   /** Whether the run was stopped before its end. */
   interrupted: Schema.Boolean,
   /**
-   * Keys of requests that an earlier run had sent when it was killed, whose answers never arrived, and that were
+   * Keys of requests that an earlier run had sent when it was stopped, whose answers never arrived, and that were
    * sent again since: they may have been paid for twice.
    */
   outcomeUnknown: Schema.Array(Schema.String)

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs"
+import { readdirSync, truncateSync } from "node:fs"
 import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Simulator from "../src/Simulator.js"
@@ -288,6 +288,22 @@ describe.concurrent("a run", () => {
     })
   )
 
+  it.scopedLive("names calls of a run that was stopped, and sends them again", () =>
+    Effect.gen(function* () {
+      const files = yield* folder
+      const input = files.records("in.jsonl", [{ prompt: "x" }])
+      const args = ["batch", input, "-o", files.path("out"), "--no-progress"]
+      const silent = yield* serve(() => {})
+      const stopped = yield* start(args, { url: silent.url })
+      yield* until(() => silent.requests() === 1)
+      expect(yield* stopped.end("SIGINT")).toMatchObject({ code: 130 })
+      const server = yield* serve()
+      const end = yield* run(args, { url: server.url })
+      expect(end).toMatchObject({ code: 0 })
+      expect(end.stderr).toContain("1 call of a run that was stopped: outcome unknown, sent again")
+    })
+  )
+
   it.scopedLive("goes on when nobody reads what it says", () =>
     Effect.gen(function* () {
       const files = yield* folder
@@ -470,6 +486,28 @@ describe.concurrent("bad usage and bad input end with exit code 2, a message, an
       says: /line 1: the record has no field "nope\.deep".*it has prompt/
     },
     "a field of --system that is missing": { args: batch("--system", "{{nope}}"), says: /no field "nope"/ },
+    "a prompt without a field": {
+      args: batch("--prompt", "Solve it"),
+      says: /--prompt has no \{\{field\}\}: all 2 requests would ask the same\n/
+    },
+    "a prompt with single braces": {
+      args: batch("--prompt", "Solve: {prompt}"),
+      says: /no \{\{field\}\}.* Write \{\{prompt\}\}, not \{prompt\}/
+    },
+    "a prompt that is a dash": { args: batch("--prompt", "-"), says: /--prompt has no/ },
+    "a prompt that looks like a call for help": { args: batch("--prompt", "-h"), says: /--prompt has no/ },
+    "lines that are not UTF-8": {
+      args: input("latin1.jsonl"),
+      says: /latin1\.jsonl: 1 bad line\..*\n +line 3: not UTF-8\n/
+    },
+    "an output that is a dash": {
+      args: (files) => ["batch", files.path("in.jsonl"), "-o", "-"],
+      says: /--output must be a file, not -/
+    },
+    "an output that is a dash, of the standard input": {
+      args: () => ["--log-level", "info", "batch", "--no-progress", "-", "--output=-"],
+      says: /--output must be a file, not -/
+    },
     "an output in no folder": { args: output("none/out"), says: /cannot use the folder of .*none\/out/ },
     "an output that is a folder": { args: output("."), says: /is a folder/ },
     "an output that is something else": {
@@ -549,6 +587,10 @@ describe.concurrent("bad usage and bad input end with exit code 2, a message, an
         files.records("in.jsonl", good)
         files.write("broken.jsonl", '{"prompt":"a"}\n\n{"prompt":\n{"prompt":"b"}\n')
         files.write("list.jsonl", "[1]\n")
+        files.write(
+          "latin1.jsonl",
+          Buffer.from('{"prompt":"a"}\n{"prompt":"b"}\n{"prompt":"caf\xe9"}\n', "latin1")
+        )
         files.write("empty.jsonl", "\n \n")
         files.write("notes.txt", "remember the milk\n")
         files.records("other.jsonl", [{ id: 1, note: "mine" }])
@@ -577,6 +619,18 @@ describe.concurrent("bad usage and bad input end with exit code 2, a message, an
       })
     )
   }
+
+  it.scopedLive("a line that no string can hold", () =>
+    Effect.gen(function* () {
+      const files = yield* folder
+      files.write("in.jsonl", '{"prompt":"a"}\n')
+      // a hole: it takes no room on the disk
+      truncateSync(files.path("in.jsonl"), 600 * 1024 * 1024)
+      const end = yield* run(batch()(files), { url: "http://127.0.0.1:9/v1" })
+      expect(end).toMatchObject({ code: 2, stdout: "" })
+      expect(end.stderr).toMatch(/1 bad line\. Nothing was sent\n +line 2: longer than 256 MiB\n$/)
+    })
+  )
 
   it.scopedLive("a second run on the same output", () =>
     Effect.gen(function* () {

@@ -276,6 +276,20 @@ describe.concurrent("options", () => {
     })
   )
 
+  it.scopedLive("a dash and -h are values where a value is due, and an input where none is", () =>
+    Effect.gen(function* () {
+      const { bodies } = yield* ask(jsonl({ q: 1 }), ["--prompt", "-", "--system", "-h"], "stdin")
+      expect(bodies).toEqual([{ model: "sim-1", messages: [{ role: "system", content: "-h" }, user("-")] }])
+    })
+  )
+
+  it.scopedLive("--system alone may hold the fields", () =>
+    Effect.gen(function* () {
+      const { bodies } = yield* ask(jsonl({ q: 1 }, { q: 2 }), ["--prompt", "Go", "--system", "Say {{q}}"])
+      expect(bodies.length).toBe(2)
+    })
+  )
+
   it.scopedLive("--concurrency is the most requests under way at once", () =>
     Effect.gen(function* () {
       let inFlight = 0
@@ -323,7 +337,7 @@ describe.concurrent("options", () => {
 
 describe.concurrent("text of an input", () => {
   const long = "é😀".repeat(400_000)
-  const prompts = ["plain", "ünï→😀", long, "last"]
+  const prompts = ["plain", "ünï→😀\uFFFD", long, "last"]
   const text = `\uFEFF${JSON.stringify({ prompt: prompts[0] })}\r\n\r\n   \n${jsonl({ prompt: prompts[1] })}\n${jsonl({ prompt: prompts[2] }).trimEnd()}\r\n${JSON.stringify({ prompt: prompts[3] })}`
 
   for (const how of ["path", "stdin"] as const) {

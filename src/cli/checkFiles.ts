@@ -23,7 +23,7 @@ export const checkReceipt = (file: string) =>
     )
   })
 
-/** No file is to be written over by another one of the same run. */
+/** All are files, and none is to be written over by another one of the same run. */
 export const checkDistinct = (flags: Flags) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -46,6 +46,7 @@ export const checkDistinct = (flags: Flags) =>
     const names = new Map<string, string>()
     for (const [name, file] of files) {
       if (file === undefined) continue
+      if (file === "-") yield* wrong(`${name} must be a file, not -`)
       const place = yield* real(file)
       const other = names.get(place)
       if (other !== undefined) yield* wrong(`${other} and ${name} are the same file: ${file}`)

@@ -76,6 +76,12 @@ export const checkInput = (
       )
     }
     if (total === 0) return yield* wrong(`${name}: no requests in it`)
+    const { prompt, system } = defaults
+    if (total > 1 && prompt !== undefined && ![prompt, system ?? ""].some(Record.hasFields)) {
+      const field = Record.singleBraced(prompt)
+      const hint = field === undefined ? "" : `. Write {{${field}}}, not {${field}}`
+      return yield* wrong(`--prompt has no {{field}}: all ${total} requests would ask the same${hint}`)
+    }
     if (withoutModel > 0) {
       return yield* wrong(
         `No model: pass --model, set OPENAI_MODEL, or name one in each request (${withoutModel} have none)`

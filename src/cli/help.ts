@@ -105,22 +105,51 @@ export const overview = (purpose: string, topics: ReadonlyArray<Topic>): string 
     "floodgate COMMAND --help tells more of each.\n"
   ].join("\n")
 
-/** What among the arguments of a command is no option of it. */
-export const unknownOption = (topic: Topic, args: ReadonlyArray<string>): string | undefined => {
+/** The arguments of a command, as far as they must be understood before the parser sees them. */
+export interface Reading {
+  /** The same for the parser, with the standard input's path for a lone dash. */
+  readonly args: ReadonlyArray<string>
+  readonly asksForHelp: boolean
+  /** What is no option of the command. */
+  readonly unknown: string | undefined
+}
+
+/** Tells options, their values and the rest apart: what is a value is nothing else, whatever it looks like. */
+export const read = (topic: Topic, given: ReadonlyArray<string>, standardInput: string): Reading => {
   const takesValue = new Map<string, boolean>()
+  const longNames = new Map<string, string>()
   for (const { term } of entries(topic)) {
-    const [, name, value] = /(--[a-z-]+)( \S+)?/.exec(term) ?? []
-    if (name !== undefined) takesValue.set(name, value !== undefined)
+    const [, short, name, value] = /(?:(-[a-z]), )?(--[a-z-]+)( \S+)?/.exec(term) ?? []
+    if (name === undefined) continue
+    takesValue.set(name, value !== undefined)
+    if (short !== undefined) longNames.set(short, name)
   }
-  for (let at = 0; at < args.length; at++) {
-    const arg = args[at] ?? ""
-    if (arg === "--") return undefined
-    if (arg === "-o") at++
-    if (!arg.startsWith("--")) continue
-    const [name = ""] = arg.split("=", 1)
+  const args: Array<string> = []
+  let asksForHelp = false
+  let unknown: string | undefined
+  for (let at = 0; at < given.length; at++) {
+    const arg = given[at] ?? ""
+    if (arg === "--") {
+      args.push(...given.slice(at).map((rest) => (rest === "-" ? standardInput : rest)))
+      break
+    }
+    if (arg === "-") {
+      args.push(standardInput)
+      continue
+    }
+    const name = longNames.get(arg) ?? arg.split("=", 1)[0] ?? arg
     const valued = takesValue.get(name)
-    if (valued === undefined) return name
-    if (valued && name === arg) at++
+    if (valued === undefined && arg.startsWith("--")) unknown ??= name
+    if (name === "--help") asksForHelp = true
+    const value = given[at + 1]
+    if (valued !== true || arg.startsWith(`${name}=`) || value === undefined) {
+      args.push(arg)
+      continue
+    }
+    at++
+    // the parser takes a dash for the end of the options, and -h for a call for help, even where a value is due
+    if (/^-\S*$/.test(value)) args.push(`${name}=${value}`)
+    else args.push(arg, value)
   }
-  return undefined
+  return { args, asksForHelp, unknown }
 }

@@ -1,10 +1,12 @@
 /**
  * The lines of an input file, read in blocks: the file is never in memory as a whole.
  */
+import { isUtf8 } from "node:buffer"
 import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -13,7 +15,8 @@ import { CliError } from "./CliError.js"
 /** A line that holds something, with its number in the file, from 1. */
 export interface Line {
   readonly number: number
-  readonly text: string
+  /** Its text, or why it has none. */
+  readonly text: Either.Either<string, string>
 }
 
 /** Path that stands for the standard input; on the command line people write `-`. */
@@ -68,6 +71,15 @@ export const open = (
 const blockSize = 256 * 1024
 const newline = 10
 
+/** Longest line that is read, in bytes: twice that would no longer fit into a string. No server takes as much. */
+const longestLine = 256 * 1024 * 1024
+
+const decode = (bytes: Uint8Array): Either.Either<string, string> => {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8")
+  // what cannot be decoded is replaced without a word; only a line that holds a replacement needs a second look
+  return text.includes("\uFFFD") && !isUtf8(bytes) ? Either.left("not UTF-8") : Either.right(text)
+}
+
 /** The lines of a file that are not blank. A byte order mark and carriage returns are no part of them. */
 export const lines = (path: string): Stream.Stream<Line, CliError, FileSystem.FileSystem> =>
   Stream.unwrapScoped(
@@ -75,24 +87,42 @@ export const lines = (path: string): Stream.Stream<Line, CliError, FileSystem.Fi
       const fs = yield* FileSystem.FileSystem
       const file = yield* Effect.mapError(fs.open(path, { flag: "r" }), inputError(path))
       let number = 0
-      let rest: Uint8Array = new Uint8Array(0)
+      // what has been read of a line whose end has not
+      let parts: Array<Uint8Array> = []
+      let held = 0
       let ended = false
 
-      const take = (bytes: Uint8Array, out: Array<Line>): void => {
+      const hold = (part: Uint8Array): void => {
+        held += part.length
+        if (held <= longestLine) parts.push(part)
+        else parts = []
+      }
+      const take = (last: Uint8Array, out: Array<Line>): void => {
         number++
-        const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8")
-        const clean = number === 1 ? text.replace(/^\uFEFF/, "") : text
-        if (clean.trim() !== "") out.push({ number, text: clean })
+        let bytes = last
+        if (held > 0) {
+          hold(last)
+          const isTooLong = held > longestLine
+          if (!isTooLong) bytes = Buffer.concat(parts, held)
+          parts = []
+          held = 0
+          if (isTooLong) {
+            out.push({ number, text: Either.left("longer than 256 MiB") })
+            return
+          }
+        }
+        const decoded = decode(bytes)
+        const text = number === 1 ? Either.map(decoded, (first) => first.replace(/^\uFEFF/, "")) : decoded
+        if (Either.isLeft(text) || text.right.trim() !== "") out.push({ number, text })
       }
       const split = (block: Uint8Array): Array<Line> => {
-        const bytes = rest.length === 0 ? block : Buffer.concat([rest, block])
         const out: Array<Line> = []
         let start = 0
-        for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
-          take(bytes.subarray(start, end), out)
+        for (let end = block.indexOf(newline); end !== -1; end = block.indexOf(newline, start)) {
+          take(block.subarray(start, end), out)
           start = end + 1
         }
-        rest = bytes.subarray(start)
+        if (start < block.length) hold(block.subarray(start))
         return out
       }
       const next: Effect.Effect<Chunk.Chunk<Line>, Option.Option<CliError>> = Effect.suspend(() => {
@@ -106,7 +136,7 @@ export const lines = (path: string): Stream.Stream<Line, CliError, FileSystem.Fi
             }
             ended = true
             const found: Array<Line> = []
-            if (rest.length > 0) take(rest, found)
+            if (held > 0) take(new Uint8Array(0), found)
             return Effect.succeed(Chunk.unsafeFromArray(found))
           }
         })

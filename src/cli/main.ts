@@ -52,6 +52,8 @@ const topics: ReadonlyArray<Help.Topic> = [
   }
 ]
 
+const topicOf = (arg: string | undefined) => topics.find(({ name }) => name === arg)
+
 const floodgate = Command.make("floodgate").pipe(
   Command.withDescription(purpose),
   Command.withSubcommands([batch, simulate])
@@ -62,25 +64,24 @@ const { version }: { readonly version: string } = createRequire(import.meta.url)
 
 const run = Command.run(floodgate, { name: "floodgate", version })
 
-// the parser takes a lone dash for the end of the options
-const argv = process.argv.map((arg) => (arg === "-" ? standardInput : arg))
-
 /** Explains itself where asked to, and names what the parser's own messages leave unnamed. */
 const parsed = Effect.suspend(() => {
-  const [first, ...rest] = argv.slice(2)
-  const topic = topics.find(({ name }) => name === first)
-  const help = rest.includes("--help") || rest.includes("-h")
-  if (topic !== undefined && help) return print(Help.explain(topic))
+  const given = process.argv.slice(2)
+  const [first] = given
   if (first === undefined || first === "--help" || first === "-h")
     return print(Help.overview(purpose, topics))
+  // options of every command may come before its name
+  const at = first.startsWith("--") ? given.findIndex((arg) => topicOf(arg) !== undefined) : 0
+  const topic = topicOf(given[at])
   if (topic === undefined) {
-    return first.startsWith("-")
-      ? run(argv)
+    return first.startsWith("--")
+      ? run(process.argv)
       : new CliError({ message: `there is no command "${first}": try batch, simulate or --help` })
   }
-  const unknown = Help.unknownOption(topic, rest)
+  const { args, asksForHelp, unknown } = Help.read(topic, given.slice(at + 1), standardInput)
+  if (asksForHelp) return print(Help.explain(topic))
   return unknown === undefined
-    ? run(argv)
+    ? run([...process.argv.slice(0, 2 + at + 1), ...args])
     : new CliError({ message: `unknown option ${unknown}: floodgate ${topic.name} --help lists them all` })
 })
 

@@ -170,7 +170,7 @@ export const summary = (receipt: Receipt, total: number, output: string): string
   if (receipt.outcomeUnknown.length > 0) {
     const n = receipt.outcomeUnknown.length
     lines.push(
-      `${count(n)} ${n === 1 ? "call" : "calls"} of a run that was killed: outcome unknown, sent again`
+      `${count(n)} ${n === 1 ? "call" : "calls"} of a run that was stopped: outcome unknown, sent again`
     )
   }
   lines.push(`→ ${output}`)

@@ -28,6 +28,13 @@ const isObject = (value: unknown): value is Json =>
 
 const placeholder = /\{\{\s*([^{}]+?)\s*\}\}/g
 
+/** Whether a template takes anything from the record. */
+export const hasFields = (template: string): boolean => template.search(placeholder) !== -1
+
+/** A field as people write it who know other templates: `{question}`. */
+export const singleBraced = (template: string): string | undefined =>
+  /\{\s*([\p{L}_][\p{L}\p{N}_.-]*)\s*\}/u.exec(template)?.[1]
+
 /** The value under a name, or under a path of names with dots. */
 const lookUp = (record: Json, path: string): unknown => {
   if (Object.hasOwn(record, path)) return record[path]
@@ -167,9 +174,12 @@ const parse = (text: string): Either.Either<Json, string> =>
   )
 
 /** The request of a line, or what is wrong with the line. */
-export const fromLine = (text: string, defaults: Defaults): Either.Either<Request, string> =>
+export const fromLine = (
+  text: Either.Either<string, string>,
+  defaults: Defaults
+): Either.Either<Request, string> =>
   Either.gen(function* () {
-    const record = yield* parse(text)
+    const record = yield* parse(yield* text)
     const used = new Set(["custom_id"])
     const { body, metadata } = yield* draft(record, defaults.prompt, used)
     const instructed = yield* instruct(body, defaults.system, record, used)

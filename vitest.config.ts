@@ -16,8 +16,8 @@ export default defineConfig({
     reporters: process.env.CI === undefined ? ["default"] : ["default", "./test/reporter.ts"],
     // child processes run the built command line
     globalSetup: ["test/build.ts"],
-    // much of the time goes to waiting for processes: more files at once than cores
-    maxWorkers: 3,
+    // much of the time goes to waiting for processes: a file for each core
+    maxWorkers: 2,
     minWorkers: 1,
     testTimeout: 30_000,
     hookTimeout: 60_000

@@ -6,12 +6,12 @@
  * - `{"prompt": "…"}`, with parameters beside it;
  * - any JSON object, when a template makes the prompt from its fields.
  */
+
 import * as Either from "effect/Either"
+import { isJsonObject, type JsonObject } from "../internal/jsonObject.js"
 import { decode, parameterNames } from "../internal/openAiRequest.js"
 import { conversation } from "../Message.js"
 import type { Request } from "../Request.js"
-
-type Json = Readonly<Record<string, unknown>>
 
 /** What the command line says of all requests; what a record says itself comes first. */
 export interface Defaults {
@@ -20,11 +20,8 @@ export interface Defaults {
   /** Standing instructions, or their template. */
   readonly system?: string | undefined
   /** Parameters in OpenAI's names. */
-  readonly parameters: Json
+  readonly parameters: JsonObject
 }
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const placeholder = /\{\{\s*([^{}]+?)\s*\}\}/g
 
@@ -36,18 +33,18 @@ export const singleBraced = (template: string): string | undefined =>
   /\{\s*([\p{L}_][\p{L}\p{N}_.-]*)\s*\}/u.exec(template)?.[1]
 
 /** The value under a name, or under a path of names with dots. */
-const lookUp = (record: Json, path: string): unknown => {
+const lookUp = (record: JsonObject, path: string): unknown => {
   if (Object.hasOwn(record, path)) return record[path]
   let value: unknown = record
   for (const name of path.split(".")) {
-    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined
+    if (!isJsonObject(value) || !Object.hasOwn(value, name)) return undefined
     value = value[name]
   }
   return value
 }
 
 /** The template with its fields filled in: texts as they are, all else as JSON. */
-const render = (template: string, record: Json, used: Set<string>): Either.Either<string, string> => {
+const render = (template: string, record: JsonObject, used: Set<string>): Either.Either<string, string> => {
   let missing: string | undefined
   const text = template.replace(placeholder, (_, path: string) => {
     const value = lookUp(record, path)
@@ -67,30 +64,30 @@ const render = (template: string, record: Json, used: Set<string>): Either.Eithe
 const idOf = (value: unknown): string | null =>
   typeof value === "string" ? value : typeof value === "number" ? String(value) : null
 
-const without = (record: Json, names: ReadonlySet<string>): Json =>
+const without = (record: JsonObject, names: ReadonlySet<string>): JsonObject =>
   Object.fromEntries(Object.entries(record).filter(([name]) => !names.has(name)))
 
 /** What a record asks, before the command line has had its say. */
 interface Draft {
   /** A chat body in OpenAI's names. */
-  readonly body: Json
+  readonly body: JsonObject
   /** Fields of the record that are not the request. */
-  readonly metadata: Json
+  readonly metadata: JsonObject
 }
 
 /** OpenAI takes texts as `metadata`; anything else under that name is the user's own and stays here. */
-const keepMetadata = (body: Json, kept: Json): Draft => {
+const keepMetadata = (body: JsonObject, kept: JsonObject): Draft => {
   const { metadata, ...rest } = body
   const isSent =
     metadata == null ||
-    (isObject(metadata) && Object.values(metadata).every((text) => typeof text === "string"))
+    (isJsonObject(metadata) && Object.values(metadata).every((text) => typeof text === "string"))
   return isSent ? { body, metadata: kept } : { body: rest, metadata: { ...kept, metadata } }
 }
 
 const batchFields: ReadonlySet<string> = new Set(["custom_id", "method", "url", "body"])
 const chatUrl = /^(https?:\/\/[^/]+)?(\/v1)?\/chat\/completions$/
 
-const fromBatchLine = (record: Json, body: Json): Either.Either<Draft, string> => {
+const fromBatchLine = (record: JsonObject, body: JsonObject): Either.Either<Draft, string> => {
   const { method, url } = record
   if (method !== undefined && method !== "POST") return Either.left(`"method" must be "POST"`)
   if (url !== undefined && !(typeof url === "string" && chatUrl.test(url))) {
@@ -110,7 +107,7 @@ const promptParameters: ReadonlySet<string> = new Set([
   ...parameterNames
 ])
 
-const fromPrompt = (record: Json): Either.Either<Draft, string> => {
+const fromPrompt = (record: JsonObject): Either.Either<Draft, string> => {
   const { custom_id: _, prompt, system, ...rest } = record
   if (typeof prompt !== "string") return Either.left(`"prompt" must be a text`)
   if (system !== undefined && typeof system !== "string") return Either.left(`"system" must be a text`)
@@ -122,7 +119,7 @@ const fromPrompt = (record: Json): Either.Either<Draft, string> => {
 }
 
 const draft = (
-  record: Json,
+  record: JsonObject,
   template: string | undefined,
   used: Set<string>
 ): Either.Either<Draft, string> => {
@@ -132,7 +129,7 @@ const draft = (
       metadata: record
     }))
   }
-  if (isObject(record.body)) return fromBatchLine(record, record.body)
+  if (isJsonObject(record.body)) return fromBatchLine(record, record.body)
   if (record.messages !== undefined) {
     const { custom_id: _, ...body } = record
     return Either.right(keepMetadata(body, {}))
@@ -145,15 +142,17 @@ const draft = (
 
 const hasInstructions = (messages: unknown): boolean =>
   Array.isArray(messages) &&
-  messages.some((message) => isObject(message) && (message.role === "system" || message.role === "developer"))
+  messages.some(
+    (message) => isJsonObject(message) && (message.role === "system" || message.role === "developer")
+  )
 
 /** The body with standing instructions, if it has none of its own. */
 const instruct = (
-  body: Json,
+  body: JsonObject,
   template: string | undefined,
-  record: Json,
+  record: JsonObject,
   used: Set<string>
-): Either.Either<Json, string> => {
+): Either.Either<JsonObject, string> => {
   const { messages } = body
   if (template === undefined || !Array.isArray(messages) || hasInstructions(messages)) {
     return Either.right(body)
@@ -164,13 +163,13 @@ const instruct = (
   }))
 }
 
-const parse = (text: string): Either.Either<Json, string> =>
+const parse = (text: string): Either.Either<JsonObject, string> =>
   Either.flatMap(
     Either.try({
       try: (): unknown => JSON.parse(text),
       catch: (cause) => `not JSON: ${cause instanceof Error ? cause.message : String(cause)}`
     }),
-    (value) => (isObject(value) ? Either.right(value) : Either.left("not a JSON object"))
+    (value) => (isJsonObject(value) ? Either.right(value) : Either.left("not a JSON object"))
   )
 
 /** The request of a line, or what is wrong with the line. */

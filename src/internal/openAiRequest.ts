@@ -3,6 +3,7 @@
  *
  * Source: OpenAI's API description of `POST /chat/completions`.
  */
+
 import * as Either from "effect/Either"
 import { InvalidRequestError } from "../LlmError.js"
 import type { Content, Message, Part } from "../Message.js"
@@ -14,8 +15,8 @@ import {
   type Tool,
   type ToolChoice
 } from "../Request.js"
+import { isJsonObject, type JsonObject } from "./jsonObject.js"
 
-type Json = Readonly<Record<string, unknown>>
 type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
 /** Parameters that differ in name only. */
@@ -77,7 +78,7 @@ const encodePart = (part: Part): unknown => {
 const encodeContent = (content: Content): unknown =>
   typeof content === "string" ? content : content.map(encodePart)
 
-const encodeMessage = (message: Message, reasoning: boolean): Json => {
+const encodeMessage = (message: Message, reasoning: boolean): JsonObject => {
   switch (message.role) {
     case "system":
       return {
@@ -138,7 +139,7 @@ const encodeResponseFormat = (format: ResponseFormat): unknown => {
 }
 
 /** The body of the call: what the request sets and nothing else; `extra` is laid over it as it is. */
-export const encode = (chat: Chat, model: string): Json => {
+export const encode = (chat: Chat, model: string): JsonObject => {
   const reasoning = isReasoningModel(model)
   const body: Record<string, unknown> = {
     model,
@@ -158,31 +159,28 @@ export const encode = (chat: Chat, model: string): Json => {
 
 // --- from the wire -----------------------------------------------------------------------------------------
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** Whether an object has these keys and no others: what else it has must not be lost. */
-const hasOnly = (value: Json, keys: ReadonlyArray<string>): boolean =>
+const hasOnly = (value: JsonObject, keys: ReadonlyArray<string>): boolean =>
   Object.keys(value).every((key) => keys.includes(key))
 
 const decodePart = (part: unknown): unknown => {
-  if (!isObject(part)) return part
+  if (!isJsonObject(part)) return part
   if (part.type === "text" && hasOnly(part, ["type", "text"])) return part
   const { image_url: image, input_audio: audio, file } = part
   if (
     part.type === "image_url" &&
-    isObject(image) &&
+    isJsonObject(image) &&
     hasOnly(part, ["type", "image_url"]) &&
     hasOnly(image, ["url", "detail"])
   ) {
     return { type: "image", ...image }
   }
-  if (part.type === "input_audio" && isObject(audio) && hasOnly(audio, ["data", "format"])) {
+  if (part.type === "input_audio" && isJsonObject(audio) && hasOnly(audio, ["data", "format"])) {
     return { type: "audio", ...audio }
   }
   if (
     part.type === "file" &&
-    isObject(file) &&
+    isJsonObject(file) &&
     hasOnly(part, ["type", "file"]) &&
     hasOnly(file, ["file_data", "file_id", "filename"])
   ) {
@@ -191,18 +189,18 @@ const decodePart = (part: unknown): unknown => {
   return { type: "provider", value: part }
 }
 
-const defined = (value: Json): Json =>
+const defined = (value: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined))
 
 const decodeContent = (content: unknown): unknown =>
   Array.isArray(content) ? content.map(decodePart) : content
 
 const decodeMessage = (message: unknown): unknown => {
-  if (!isObject(message)) return message
+  if (!isJsonObject(message)) return message
   const { role, content, name, tool_calls: calls, tool_call_id: toolCallId, refusal, ...extra } = message
   const plainCalls =
     Array.isArray(calls) &&
-    calls.every((call) => isObject(call) && call.type === "function" && isObject(call.function))
+    calls.every((call) => isJsonObject(call) && call.type === "function" && isJsonObject(call.function))
   if (calls !== undefined && !plainCalls) Object.assign(extra, { tool_calls: calls })
   if (refusal === null) Object.assign(extra, { refusal })
   return defined({
@@ -219,29 +217,29 @@ const decodeMessage = (message: unknown): unknown => {
 }
 
 const decodeTool = (tool: unknown): unknown =>
-  isObject(tool) &&
+  isJsonObject(tool) &&
   tool.type === "function" &&
   hasOnly(tool, ["type", "function"]) &&
-  isObject(tool.function) &&
+  isJsonObject(tool.function) &&
   hasOnly(tool.function, ["name", "description", "parameters", "strict"])
     ? { type: "function", ...tool.function }
     : { type: "provider", value: tool }
 
 const decodeToolChoice = (choice: unknown): unknown => {
   if (choice === "auto" || choice === "none" || choice === "required") return choice
-  return isObject(choice) && choice.type === "function" && isObject(choice.function)
+  return isJsonObject(choice) && choice.type === "function" && isJsonObject(choice.function)
     ? { type: "function", name: choice.function.name }
     : { type: "provider", value: choice }
 }
 
 const decodeResponseFormat = (format: unknown): unknown => {
-  if (isObject(format)) {
+  if (isJsonObject(format)) {
     if (format.type === "text") return { type: "text" }
     if (format.type === "json_object") return { type: "json" }
     const schema = format.json_schema
     if (
       format.type === "json_schema" &&
-      isObject(schema) &&
+      isJsonObject(schema) &&
       hasOnly(schema, ["name", "description", "schema", "strict"])
     ) {
       return { type: "jsonSchema", ...schema }
@@ -255,7 +253,7 @@ const decodeResponseFormat = (format: unknown): unknown => {
  * `extra`. `stream` and `stream_options` are left out: how an answer travels is not part of the question.
  */
 export const decode = (
-  body: Json,
+  body: JsonObject,
   own: Pick<ChatFields, "id" | "metadata"> = {}
 ): Either.Either<Chat, InvalidRequestError> => {
   const {

@@ -3,6 +3,7 @@
  * ids missing or empty, arguments as objects, reasoning under either of its two names. The answer is paid for: what
  * only describes it counts as absent where it is of the wrong type.
  */
+
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -10,6 +11,7 @@ import { NetworkError, ServerError } from "../LlmError.js"
 import type { ToolCall } from "../Message.js"
 import { type ChatResponse, type Choice, type FinishReason, fromFields, type Meta } from "../Response.js"
 import type { Usage } from "../Usage.js"
+import { isJsonObject } from "./jsonObject.js"
 import { safeText } from "./safeText.js"
 import { tokensOf } from "./tokenEstimate.js"
 
@@ -68,33 +70,32 @@ const decodeWire = Schema.decodeUnknownEither(WireCompletion)
 
 type Wire = typeof WireCompletion.Type
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const isText = (value: unknown) => value == null || typeof value === "string"
 const isCount = (value: unknown) => value == null || typeof value === "number"
 
 const isUsage = (usage: unknown): boolean => {
   if (usage == null) return true
-  if (!isRecord(usage) || !isCount(usage.prompt_tokens) || !isCount(usage.completion_tokens)) return false
+  if (!isJsonObject(usage) || !isCount(usage.prompt_tokens) || !isCount(usage.completion_tokens)) return false
   const { completion_tokens_details: output, prompt_tokens_details: input } = usage
   const inputFits =
     input == null ||
-    (isRecord(input) &&
+    (isJsonObject(input) &&
       isCount(input.cached_tokens) &&
       isCount(input.cache_write_tokens) &&
       isCount(input.audio_tokens))
   const outputFits =
-    output == null || (isRecord(output) && isCount(output.reasoning_tokens) && isCount(output.audio_tokens))
+    output == null ||
+    (isJsonObject(output) && isCount(output.reasoning_tokens) && isCount(output.audio_tokens))
   return inputFits && outputFits
 }
 
 /** Whether the body is one plain text answer, as nearly all are. The schema reads the rest, at ten times the cost. */
 const isPlain = (body: unknown): body is Wire => {
-  if (!isRecord(body) || !isText(body.id) || !isText(body.model) || !isText(body.service_tier)) return false
+  if (!isJsonObject(body) || !isText(body.id) || !isText(body.model) || !isText(body.service_tier))
+    return false
   if (!Array.isArray(body.choices) || body.choices.length !== 1) return false
   const first: unknown = body.choices[0]
-  if (!isRecord(first) || !isText(first.finish_reason) || !isRecord(first.message)) return false
+  if (!isJsonObject(first) || !isText(first.finish_reason) || !isJsonObject(first.message)) return false
   const {
     content,
     function_call: call,

@@ -1,4 +1,5 @@
 /** What the checkpoint reads of an outcome line; all else in it belongs to others. */
+import { isJsonObject } from "./jsonObject.js"
 
 export interface OutcomeRow {
   readonly index: number
@@ -11,9 +12,6 @@ export interface OutcomeRow {
 /** Why a line is no row of ours: not JSON, JSON of something else, or a row of another format. */
 export type Unreadable = "broken" | "foreign" | "version"
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /**
  * Reads one line. Rows of this format carry no `meta.format`; a later format will say so there, and is
  * refused. An outcome without `meta.key` cannot be matched to a request and counts as another format.
@@ -25,11 +23,11 @@ export const parse = (line: string): OutcomeRow | Unreadable => {
   } catch {
     return "broken"
   }
-  if (!isRecord(value)) return "foreign"
+  if (!isJsonObject(value)) return "foreign"
   const { index, status, meta } = value
   if (typeof index !== "number" || !Number.isSafeInteger(index) || index < 0) return "foreign"
   if (status !== "success" && status !== "error") return "foreign"
-  if (!isRecord(meta) || typeof meta["key"] !== "string" || meta["format"] !== undefined) return "version"
+  if (!isJsonObject(meta) || typeof meta["key"] !== "string" || meta["format"] !== undefined) return "version"
   return { index, success: status === "success", key: meta["key"], value }
 }
 
@@ -55,6 +53,6 @@ export const withIndex = (bytes: Buffer, index: number): Buffer => {
   }
   // Somebody has reformatted the file.
   const value: unknown = JSON.parse(bytes.toString())
-  if (!isRecord(value) || value["index"] === index) return bytes
+  if (!isJsonObject(value) || value["index"] === index) return bytes
   return Buffer.from(JSON.stringify({ ...value, index }))
 }

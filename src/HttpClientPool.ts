@@ -7,6 +7,8 @@
  * connection. Redirects are not followed: a credential must not travel to another origin.
  *
  * Any other `HttpClient` layer can stand in its place.
+ *
+ * @module
  */
 import * as Cookies from "@effect/platform/Cookies"
 import * as Headers from "@effect/platform/Headers"

@@ -4,9 +4,23 @@
  * The classes are those a caller acts on differently: wait, go elsewhere, mend the request, mend the
  * account. No HTTP object hangs on an error and no secret can: a provider's body is reduced to a safe
  * message and a code before the error is made.
+ *
+ * @module
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { Usage } from "./Usage.js"
+
+/** What became of one attempt at a request that several endpoints were asked. */
+export const AttemptCause = Schema.Struct({
+  /** Id of the endpoint. */
+  endpoint: Schema.String,
+  /** The class of its error, such as `"ServerError"`. */
+  error: Schema.String,
+  message: Schema.String,
+  status: Schema.optional(Schema.Number)
+})
+export type AttemptCause = typeof AttemptCause.Type
 
 const fields = {
   /** Name of the provider that answered, such as `"openai"`. */
@@ -22,7 +36,11 @@ const fields = {
   /** How long the server asked us to wait. A retry never starts before it has passed. */
   retryAfter: Schema.optional(Schema.DurationFromMillis),
   /** What the server said of a retry itself (`x-should-retry`), where that is not what the class says. */
-  shouldRetry: Schema.optional(Schema.Boolean)
+  shouldRetry: Schema.optional(Schema.Boolean),
+  /** What the call is billed for all the same, where the answer states it. */
+  usage: Schema.optional(Usage),
+  /** Where several endpoints could be asked: every attempt with its own cause, of more than 20 the last. */
+  attempts: Schema.optional(Schema.Array(AttemptCause))
 }
 
 /** The credential is missing, wrong or revoked (401). Never retried: no call with this key can succeed. */
@@ -92,8 +110,39 @@ export class UnsupportedError extends Schema.TaggedError<UnsupportedError>()("Un
   feature: Schema.String
 }) {}
 
+/**
+ * The answer is not what was asked for: it does not fit the schema after as many corrections as were allowed, or is
+ * cut, refused or a tool call where a value is wanted. Where a correction could not be had, `message`, `status` and
+ * `code` say why.
+ */
+export class InvalidOutputError extends Schema.TaggedError<InvalidOutputError>()("InvalidOutputError", {
+  ...fields,
+  /** The last answer, or its beginning. */
+  text: Schema.String,
+  /** What all the answers used that came before this: they were paid for. */
+  usage: Schema.optional(Usage)
+}) {}
+
 /** Only stored answers were to be used (the cache mode `replay`), and there is none. Nothing was sent. */
 export class CacheMissError extends Schema.TaggedError<CacheMissError>()("CacheMissError", fields) {}
+
+/**
+ * A budget has no room for what the request may cost at most, and nothing under way could make room. Nothing was sent.
+ * Never retried; an endpoint that is cheap enough is asked instead. With a higher ceiling it can be asked again.
+ */
+export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>()(
+  "BudgetExceededError",
+  fields
+) {}
+
+/**
+ * There is a budget, and nothing bounds what the request may cost: its model has no price (the code `"unpriced"`), or
+ * its length has no end (`"unbounded"`). Nothing was sent. Never retried; another endpoint is asked if there is one.
+ */
+export class UnboundedCostError extends Schema.TaggedError<UnboundedCostError>()(
+  "UnboundedCostError",
+  fields
+) {}
 
 /** Schema of {@link LlmError}: errors travel in checkpoints and output files. */
 export const LlmError = Schema.Union(
@@ -113,7 +162,10 @@ export const LlmError = Schema.Union(
   NetworkError,
   CancelledError,
   UnsupportedError,
-  CacheMissError
+  InvalidOutputError,
+  CacheMissError,
+  BudgetExceededError,
+  UnboundedCostError
 )
 
 /** One request's failure. Match on `_tag`. */
@@ -134,3 +186,15 @@ export const isRetryable = (error: LlmError): boolean => error.shouldRetry ?? re
 
 /** The wait the server asked for, zero if it asked for none. */
 export const waitHint = (error: LlmError): Duration.Duration => error.retryAfter ?? Duration.zero
+
+const withFields = <E extends LlmError>(error: E, fields: Partial<Pick<LlmError, "attempts" | "usage">>): E =>
+  // the message and the stack of an error are own properties that no copy by assignment sees
+  Object.assign(Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error)), fields)
+
+/** The same error, told with the attempts that led to it. */
+export const withAttempts = <E extends LlmError>(error: E, attempts: ReadonlyArray<AttemptCause>): E =>
+  withFields(error, { attempts: [...attempts] })
+
+/** The same error, with what the call is billed for; as it is where it says so itself, or nothing is known. */
+export const withUsage = <E extends LlmError>(error: E, usage: Usage | undefined): E =>
+  usage === undefined || error.usage !== undefined ? error : withFields(error, { usage })

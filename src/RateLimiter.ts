@@ -1,27 +1,58 @@
 /**
  * Admits requests under the limits of their domain: requests and tokens per period, and calls in flight.
  *
- * A limit domain is what shares a quota, usually an account and a model, however many endpoints use it.
- * Requests of a domain are admitted first come, first served; in any sliding window of a limit's period
- * never more than the limit starts, from the first second on. {@link layer} counts in the memory of this process,
- * {@link layerRedis} for all processes that share a Redis.
+ * - **Domain**: what shares a quota, usually an account and a model, however many endpoints use it. {@link Options}
+ *   gives limits to domains by name, or by a pattern in which `*` stands for any characters; each domain that a
+ *   pattern matches has a quota of its own.
+ * - **Limits**: a request is admitted when all limits of its domain allow it at once, first come, first served. In any
+ *   sliding window of a limit's period never more than the limit starts, from the first second on.
+ * - **Burst**: within the window, requests are spread evenly. `burst` and `tokenBurst` say how much may start at once;
+ *   by default 1 % of the limit.
+ * - **Settle**: a request is admitted by its estimated tokens; its {@link Permit} books the actual ones in their
+ *   place, so that what was not used is free for others. One that is interrupted while it waits gives back all.
+ * - **Pause**: when a server asks for quiet, `pause` holds up its whole domain, and then lets it start with no burst.
+ *   `observe` takes over the limits that a server states, and the use by others that shows in what it has left.
+ * - **Sharing**: {@link layer} counts in the memory of this process, {@link layerRedis} for all processes that share a
+ *   Redis. Limits, pauses and what servers stated hold for all of them together.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { RateLimiter } from "floodgate"
+ *
+ * const limited = RateLimiter.layer({
+ *   domains: {
+ *     "openai/gpt-4o*": { requestsPerMinute: 500, tokensPerMinute: 200_000 },
+ *     "*": { concurrency: 64 }
+ *   }
+ * })
+ *
+ * // 400 tokens are reserved, and 250 booked
+ * const call = Effect.gen(function* () {
+ *   const limiter = yield* RateLimiter.RateLimiter
+ *   return yield* limiter.withPermit("openai/gpt-4o", { inputTokens: 100, outputTokens: 300 }, (permit) =>
+ *     Effect.succeed("an answer").pipe(Effect.tap(permit.settle({ inputTokens: 100, outputTokens: 150 })))
+ *   )
+ * }).pipe(Effect.provide(limited))
+ * ```
+ *
+ * @module
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { LimitDomain, type Refusal, Ticket, type Time } from "./internal/limitDomain.js"
+import { LimitDomain } from "./internal/limitDomain.js"
 import { type Cost, type Limits, limitsFor, type RateName } from "./internal/limits.js"
 import type { RedisClient } from "./internal/redisClient.js"
 import type { SharedDomain } from "./internal/sharedDomain.js"
 import { makeSharing } from "./internal/sharing.js"
+import { type Refusal, Ticket } from "./internal/ticket.js"
+import { makeTime, type Time } from "./internal/time.js"
 import { NetworkError, RequestTooLargeError } from "./LlmError.js"
 import { RateLimiterStore, RateLimiterStoreError } from "./RateLimiterStore.js"
 
@@ -69,6 +100,7 @@ export interface DomainState {
   readonly pauseReason: string | undefined
 }
 
+/** A limiter over all domains. */
 export interface Service {
   /**
    * Runs `use` once the domain admits it. A request that is larger than a whole limit fails at once; one whose
@@ -92,6 +124,14 @@ export interface Service {
   readonly observe: (domain: string, told: Readonly<Partial<Record<RateName, Told>>>) => Effect.Effect<void>
   /** Whether the domain has a limit in tokens at the moment, so that the cost of a request is worth knowing. */
   readonly countsTokens: (domain: string) => boolean
+  /**
+   * Milliseconds until the domain could admit a small request after `ahead` others that are on their way to it: 0 is
+   * now, `Infinity` when something else has to end first. A look, as cheap as can be: nothing is reserved.
+   */
+  readonly delay: (domain: string, ahead: number) => number
+  /** What is left of the domain's tightest limit: 0 to 1, `Infinity` where there is none. */
+  readonly headroom: (domain: string) => number
+  /** The domain at this moment. */
   readonly state: (domain: string) => Effect.Effect<DomainState>
   /** All domains in use so far. */
   readonly states: Effect.Effect<ReadonlyArray<DomainState>>
@@ -130,62 +170,45 @@ const refusalError = (domain: string, refusal: Refusal): RequestTooLargeError | 
         message: `The request needs ${refusal.amount} of ${refusal.name}, and the limit of ${domain} is ${refusal.limit}`
       })
 
-const makeTime = Effect.gen(function* () {
-  const clock = yield* Effect.clock
-  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const origin = clock.unsafeCurrentTimeNanos()
-  let latest = 0
-  const time: Time = {
-    now: () => {
-      latest = Math.max(latest, Number(clock.unsafeCurrentTimeNanos() - origin) / 1_000_000)
-      return latest
-    },
-    // A fiber that sleeps, fires, and sleeps again if firing started it anew, which under load it always does.
-    makeTimer: (fire) => {
-      let sleeper: Fiber.RuntimeFiber<void> | undefined
-      let generation = 0
-      let firing = false
-      let next: number | undefined
-      const sleep = (millis: number, mine: number): Effect.Effect<void> =>
-        Effect.flatMap(clock.sleep(Duration.millis(millis)), () => {
-          if (mine !== generation) return Effect.void
-          next = undefined
-          firing = true
-          fire()
-          firing = false
-          if (next !== undefined) return sleep(next, mine)
-          sleeper = undefined
-          return Effect.void
-        })
-      const stop = () => {
-        generation++
-        sleeper?.unsafeInterruptAsFork(FiberId.none)
-        sleeper = undefined
-      }
-      return {
-        start: (millis) => {
-          if (firing) {
-            next = millis
-          } else {
-            stop()
-            sleeper = runFork(sleep(millis, generation))
-          }
-        },
-        stop
-      }
-    }
-  }
-  return { time, epochMillis: () => clock.unsafeCurrentTimeMillis() }
-})
-
 type Domain = LimitDomain | SharedDomain
+
+// What a waiting request keeps alive is most of what waiting costs: it outlives the young generation of the heap.
+// So the parts below are made when they are needed, and close over no more than that.
+
+/** Waits until the request is admitted, or turned away. */
+const decision = (ticket: Ticket): Effect.Effect<Refusal | undefined> =>
+  Effect.async((resume) => ticket.onDecided((refused) => resume(Effect.succeed(refused))))
+
+/** Makes the attempt of an admitted request. */
+const run = <A, E, R>(
+  domain: Domain,
+  ticket: Ticket,
+  use: (permit: Permit) => Effect.Effect<A, E, R>,
+  restore: <B, F, S>(effect: Effect.Effect<B, F, S>) => Effect.Effect<B, F, S>
+): Effect.Effect<A, E, R> => {
+  const permit: Permit = {
+    settle: (actual) => Effect.sync(() => domain.settle(ticket, actual)),
+    congested: Effect.sync(() => domain.congested(ticket))
+  }
+  return Effect.matchCauseEffect(restore(Effect.suspend(() => use(permit))), {
+    onFailure: (cause) => {
+      domain.release(ticket, false)
+      return Effect.failCause(cause)
+    },
+    onSuccess: (value) => {
+      domain.release(ticket, true)
+      return Effect.succeed(value)
+    }
+  })
+}
 
 /** Builds the service over domains of either kind, on the clock of the fiber that builds it. */
 const makeWith = Effect.fnUntraced(function* (
   options: Options | undefined,
   makeDomain: (name: string, limits: Limits, time: Time) => Domain
 ) {
-  const { epochMillis, time } = yield* makeTime
+  const clock = yield* Effect.clock
+  const time = yield* makeTime
   const domains = new Map<string, Domain>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
@@ -204,7 +227,11 @@ const makeWith = Effect.fnUntraced(function* (
 
   const stateOf = (name: string): DomainState => {
     const { pauseLeft, ...snapshot } = domainOf(name).snapshot()
-    return { domain: name, ...snapshot, pausedUntil: pauseLeft > 0 ? epochMillis() + pauseLeft : undefined }
+    return {
+      domain: name,
+      ...snapshot,
+      pausedUntil: pauseLeft > 0 ? clock.unsafeCurrentTimeMillis() + pauseLeft : undefined
+    }
   }
 
   const withPermit: Service["withPermit"] = <A, E, R>(
@@ -216,38 +243,16 @@ const makeWith = Effect.fnUntraced(function* (
       const domain = domainOf(name)
       const ticket = domain.enter(cost)
       if (!(ticket instanceof Ticket)) return Effect.fail(refusalError(name, ticket))
-
-      const run = (): Effect.Effect<A, E, R> => {
-        const permit: Permit = {
-          settle: (actual) => Effect.sync(() => domain.settle(ticket, actual)),
-          congested: Effect.sync(() => domain.congested(ticket))
-        }
-        return Effect.matchCauseEffect(restore(Effect.suspend(() => use(permit))), {
-          onFailure: (cause) => {
-            domain.release(ticket, false)
-            return Effect.failCause(cause)
-          },
-          onSuccess: (value) => {
-            domain.release(ticket, true)
-            return Effect.succeed(value)
-          }
-        })
-      }
-      if (ticket.status === "admitted") return run()
-
-      const admission = Effect.async<void, RequestTooLargeError | NetworkError>((resume) => {
-        ticket.onDecided((refused) =>
-          resume(refused === undefined ? Effect.void : Effect.fail(refusalError(name, refused)))
-        )
-      })
-      return Effect.matchCauseEffect(restore(admission), {
+      if (ticket.status === "admitted") return run(domain, ticket, use, restore)
+      return Effect.matchCauseEffect(restore(decision(ticket)), {
         onFailure: (cause) => {
           domain.leave(ticket)
           return Effect.failCause(cause)
         },
-        onSuccess: () => {
+        onSuccess: (refused): Effect.Effect<A, E | RequestTooLargeError | NetworkError, R> => {
+          if (refused !== undefined) return Effect.fail(refusalError(name, refused))
           domain.start(ticket)
-          return run()
+          return run(domain, ticket, use, restore)
         }
       })
     })
@@ -272,6 +277,8 @@ const makeWith = Effect.fnUntraced(function* (
         }
       }),
     countsTokens: (name) => domainOf(name).countsTokens,
+    delay: (name, ahead) => domainOf(name).delay(ahead),
+    headroom: (name) => domainOf(name).headroom,
     state: (name) => Effect.sync(() => stateOf(name)),
     states: Effect.sync(() => Array.from(domains.keys(), stateOf)),
     changes: (name) =>
@@ -344,6 +351,25 @@ export interface RedisOptions extends SharedOptions {
  * A limiter whose limits hold for all processes that use the same Redis (5 or later) and prefix. One script decides
  * over all limits of a domain at once, on the server's clock; keys expire, and those of a domain share a hash slot.
  * See {@link makeShared} for what is shared.
+ *
+ * @example
+ * ```ts
+ * import * as Config from "effect/Config"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import { RateLimiter } from "floodgate"
+ *
+ * // 500 a minute over all processes; each of 4 goes on with 125 while Redis is away
+ * const shared = Layer.unwrapEffect(
+ *   Effect.map(Config.redacted("REDIS_URL"), (url) =>
+ *     RateLimiter.layerRedis({
+ *       url,
+ *       domains: { "openai/*": { requestsPerMinute: 500 } },
+ *       whenAway: { processes: 4 }
+ *     })
+ *   )
+ * )
+ * ```
  */
 export const layerRedis = (options: RedisOptions): Layer.Layer<RateLimiter, RateLimiterStoreError> =>
   Layer.provide(
@@ -371,6 +397,8 @@ export const layerUnlimited: Layer.Layer<RateLimiter> = Layer.sync(RateLimiter, 
   setLimits: () => Effect.void,
   observe: () => Effect.void,
   countsTokens: () => false,
+  delay: () => 0,
+  headroom: () => Number.POSITIVE_INFINITY,
   state: (domain) => Effect.succeed(unlimitedState(domain)),
   states: Effect.succeed([]),
   changes: (domain) => Stream.succeed(unlimitedState(domain))

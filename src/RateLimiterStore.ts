@@ -2,6 +2,8 @@
  * Where the limits that several processes share are counted. The limiter speaks to its store in exchanges, one at a
  * time for each domain: what changed here since the last one goes along with what waits for admission, so that one
  * round trip serves many requests, and the store decides over all of it at once.
+ *
+ * @module
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -53,6 +55,7 @@ export interface ToldRate {
   readonly resetAfter: number | undefined
 }
 
+/** What came of an exchange. */
 export interface Reply {
   /** The time by the store's clock, under which the admitted requests are booked. */
   readonly now: number
@@ -70,6 +73,7 @@ export interface Reply {
   readonly stated: Readonly<Partial<Record<RateName, number>>>
 }
 
+/** Where the limits that several processes share are counted. */
 export interface Service {
   /** Takes all that the exchange brings in, then admits what all limits allow: each request wholly or not at all. */
   readonly exchange: (domain: string, exchange: Exchange) => Effect.Effect<Reply, RateLimiterStoreError>

@@ -1,5 +1,7 @@
 /**
  * When a failed attempt is made again. This is the only place that retries.
+ *
+ * @module
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,10 +14,11 @@ import { isRetryable, type LlmError, waitHint } from "./LlmError.js"
 /** Reads the error of each failed attempt; ends when the request is to fail with it. */
 export type Policy = Schedule.Schedule<unknown, LlmError>
 
+/** What {@link make} takes. */
 export interface Options {
   /**
    * Attempts after the first. Default 8, of which no more than 3 after a timeout: such an attempt may have been
-   * billed. `"forever"` only ends with an error that no retry can mend.
+   * billed. `"forever"` only ends with an error that no retry can mend, and waits for any hint.
    */
   readonly maxRetries?: number | "forever" | undefined
   /** The wait before the first retry; doubled for each further one. Default 500 milliseconds. */
@@ -24,10 +27,14 @@ export interface Options {
   readonly cap?: Duration.DurationInput | undefined
   /**
    * The longest hint that is waited for: a request told to come back later than this fails with what it was
-   * told. Default 10 minutes.
+   * told, and its limit domain is paused for no longer than this, so that the others are not held up for more than
+   * they would wait themselves. Default 10 minutes; without end where `maxRetries` is `"forever"`.
    */
   readonly patience?: Duration.DurationInput | undefined
 }
+
+const defaultPatience: Duration.DurationInput = "10 minutes"
+const patiences = new WeakMap<Policy, number>()
 
 /** Attempts that timed out may have been billed: a request whose retries are numbered gets this many of them. */
 const mostTimeouts = 3
@@ -48,12 +55,12 @@ const mostHintJitter = 1_000
 export const make = (options: Options = {}): Policy => {
   const base = Duration.toMillis(options.base ?? "500 millis")
   const cap = Duration.toMillis(options.cap ?? "60 seconds")
-  const patience = Duration.decode(options.patience ?? "10 minutes")
   const forever = options.maxRetries === "forever"
+  const patience = forever ? Duration.infinity : Duration.decode(options.patience ?? defaultPatience)
   const most = options.maxRetries === "forever" ? Number.POSITIVE_INFINITY : (options.maxRetries ?? 8)
   const isAllowed = (error: LlmError, before: Failures) =>
     before.all < most && (forever || error._tag !== "TimeoutError" || before.timeouts < mostTimeouts)
-  return Schedule.identity<LlmError>().pipe(
+  const policy = Schedule.identity<LlmError>().pipe(
     Schedule.intersect(failuresBefore),
     Schedule.whileOutput(
       ([error, before]) =>
@@ -72,6 +79,25 @@ export const make = (options: Options = {}): Policy => {
       })
     )
   )
+  patiences.set(policy, Duration.toMillis(patience))
+  return policy
+}
+
+/**
+ * How long a server's hint may hold up a limit domain under this policy, in milliseconds. A schedule that was not made
+ * here has the default patience.
+ */
+export const patienceOf = (policy: Policy): number =>
+  patiences.get(policy) ?? Duration.toMillis(defaultPatience)
+
+/**
+ * A policy made of another one, such as to tell of its decisions, with the patience of that. Wrapped without this it
+ * has the default one.
+ */
+export const wrap = (policy: Policy, f: (policy: Policy) => Policy): Policy => {
+  const wrapped = f(policy)
+  patiences.set(wrapped, patienceOf(policy))
+  return wrapped
 }
 
 /** The failures of a request before the present one. */

@@ -1,17 +1,20 @@
 /**
  * Reads from any provider's answer whether to wait, how long, and what is left of its limits.
  *
- * Order of the hints, first one that asks for something wins: `retry-after-ms`, `retry-after`, Gemini's
- * `RetryInfo`, the message's text, reset headers. A used-up quota comes before all of them.
+ * Of the hints the longest wins: the header (`retry-after-ms`, or else `retry-after`), Gemini's `RetryInfo`, the
+ * message's text. Reset headers count where there is none of these. A used-up quota comes before all of them. Dates
+ * are measured from the answer's own `Date`, where it has one: the clocks need not agree.
  *
  * A bucket's reset header says when it will be **full**, not when one more request fits. Where a wait has
  * to be made of it, it is the time for one request to flow into an empty one: `reset / limit`.
+ *
+ * @module
  */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import { type ErrorBody, read } from "./internal/errorBody.js"
 import { exceedsWholeLimit, exhausted, violations } from "./internal/quota.js"
-import { fromGoDuration, fromHeader, fromMessage, fromMillis } from "./internal/waitText.js"
+import { fromGoDuration, fromHeader, fromMessage, fromMillis, instant } from "./internal/waitText.js"
 
 /** The parts of an HTTP answer that are read here. */
 export interface Answer {
@@ -53,6 +56,11 @@ export interface Window {
   /** Until the bucket is full again. **Not** a time to wait. */
   readonly resetAfter?: Duration.Duration
   readonly period: Period
+  /**
+   * Whether the period is told from these numbers alone, and how a further answer may be measured. One answer does not
+   * tell a bucket from a window: the period is then the shorter one that fits.
+   */
+  readonly isMeasured?: boolean
 }
 
 /** All that an answer says about throttling. */
@@ -87,10 +95,10 @@ const count = (text: string | undefined): number | undefined => {
 const periodMillis = { second: 1_000, minute: 60_000, day: 86_400_000 } as const
 
 /**
- * The time in which a whole bucket flows in, told from its own numbers. OpenAI uses the same headers for
- * limits per minute and per day: 10,000 with one used resets in 6 ms or in 8.64 s.
+ * The time in which a whole bucket flows in, told from its own numbers: 10,000 with one used resets in 6 ms if
+ * they are per minute, in 8.64 s if they are per day. Of a window, whose reset is when it ends, it says nothing.
  */
-const measuredPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
+export const bucketPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
   const millis = (resetMillis * limit) / (limit - remaining)
   for (const period of ["second", "minute", "day"] as const) {
     if (millis > periodMillis[period] / 3 && millis < periodMillis[period] * 3) return period
@@ -98,13 +106,33 @@ const measuredPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
   return "unknown"
 }
 
-/**
- * OpenAI's limits are per minute unless the numbers say otherwise, as a server of the same wire may mean it. A whole
- * bucket says nothing.
- */
+/** Servers round up: a window of a minute may be said to end in 61 s. */
+const slack = 1.05
+
+/** The shortest period whose window can have that long to go, in milliseconds. */
+export const windowPeriod = (resetMillis: number): Period => {
+  if (resetMillis <= periodMillis.second * slack) return "second"
+  if (resetMillis <= periodMillis.minute * slack) return "minute"
+  // up to an hour it may be an hour's
+  return resetMillis > (periodMillis.day / 24) * slack && resetMillis <= periodMillis.day * slack
+    ? "day"
+    : "unknown"
+}
+
+/** What one answer can say without a risk: as a bucket has it, unless a window of a shorter period fits as well. */
+const measuredPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
+  const ofBucket = bucketPeriod(limit, remaining, resetMillis)
+  if (ofBucket !== "minute" && ofBucket !== "day") return ofBucket
+  const ofWindow = windowPeriod(resetMillis)
+  return ofWindow === "second" || ofWindow === "minute" ? ofWindow : ofBucket
+}
+
+/** OpenAI's limits are per minute, unless the reset is too long for that. A whole bucket says nothing. */
 const openAiPeriod = (limit = 0, remaining = 0, resetMillis = 0): Period => {
-  const measured = measuredPeriod(limit, remaining, resetMillis)
-  return measured === "unknown" && remaining < limit ? "minute" : measured
+  if (remaining >= limit) return "unknown"
+  return resetMillis > periodMillis.minute * slack && bucketPeriod(limit, remaining, resetMillis) === "day"
+    ? "day"
+    : "minute"
 }
 
 /** Documented periods; `undefined` where the numbers have to tell. */
@@ -133,6 +161,7 @@ const window = (
   const out: Mutable<Window> = {
     period: typeof period === "string" ? period : period(limit, remaining, resetMillis)
   }
+  if (typeof period !== "string") out.isMeasured = true
   if (limit !== undefined) out.limit = limit
   if (remaining !== undefined) out.remaining = remaining
   if (resetMillis !== undefined) out.resetAfter = Duration.millis(resetMillis)
@@ -278,7 +307,11 @@ const parse = (
   now: number
 ): number => {
   const text = headers[name]
-  return text === undefined ? 0 : (reader(text, now) ?? 0)
+  if (text === undefined) return 0
+  const value = reader(text, now)
+  if (value !== undefined || !text.includes(",")) return value ?? 0
+  // a repeated header: the larger; the comma inside an HTTP date is none between values
+  return Math.max(...text.split(/,(?!\s*\d{1,2}[ -][a-z]{3})/i).map((part) => reader(part, now) ?? 0))
 }
 
 /** The reset headers that are a time to wait, on an answer that was throttled and says nothing clearer. */
@@ -306,7 +339,8 @@ const failureVerdict = (
   headers: Headers,
   body: ErrorBody,
   limits: Throttle,
-  now: number
+  now: number,
+  serverNow: number
 ): Verdict => {
   const quota = exhausted(provider, status, headers, body, now)
   if (quota !== undefined) {
@@ -316,16 +350,18 @@ const failureVerdict = (
   }
   if (exceedsWholeLimit(status, body)) return nothing
   const inMillis = parse(headers, "retry-after-ms", fromMillis, now)
-  if (inMillis > 0) return waitFor(inMillis, "retry-after-ms")
-  const after = parse(headers, "retry-after", fromHeader, now)
-  if (after > 0) return waitFor(after, "retry-after")
+  // the same in milliseconds is the more exact
+  const after = inMillis > 0 ? 0 : parse(headers, "retry-after", fromHeader, serverNow)
   const info = retryInfo(body)
-  if (info > 0) return waitFor(info, "retry-info")
-  if (!mayPass(status)) return nothing
-  const message = fromMessage(body.message) ?? 0
-  if (message > 0) return waitFor(message, "message")
+  const message = mayPass(status) ? (fromMessage(body.message) ?? 0) : 0
+  const longest = Math.max(inMillis, after, info, message)
+  if (longest > 0) {
+    if (longest === inMillis) return waitFor(longest, "retry-after-ms")
+    if (longest === after) return waitFor(longest, "retry-after")
+    return waitFor(longest, longest === info ? "retry-info" : "message")
+  }
   if (status !== 429 && status !== 503 && status !== 529) return nothing
-  const reset = fromResets(provider, headers, limits, now)
+  const reset = fromResets(provider, headers, limits, serverNow)
   if (reset === 0) return nothing
   // OpenRouter's free models: a number of calls a day, and the header says when the day ends.
   return /per[-_ ]day\b/i.test(body.message) && headers["x-ratelimit-reset"] !== undefined
@@ -363,8 +399,9 @@ export const decode = (provider: string, answer: Answer, now: number): Throttle 
   }
   const body = read(answer.body)
   const headers = withBodyHeaders(answer.headers, body)
-  readWindows(out, provider, headers, now)
+  const serverNow = instant(headers["date"]?.trim() ?? "") ?? now
+  readWindows(out, provider, headers, serverNow)
   readViolations(out, body)
-  out.verdict = failureVerdict(provider, answer.status, headers, body, out, now)
+  out.verdict = failureVerdict(provider, answer.status, headers, body, out, now, serverNow)
   return out
 }

@@ -168,6 +168,12 @@ const anthropicRows: ReadonlyArray<Row> = [
 const googleRows: ReadonlyArray<Row> = [
   ["InvalidRequestError", "gemini", 400, google(400, "INVALID_ARGUMENT")],
   [
+    "RequestTooLargeError",
+    "gemini",
+    400,
+    google(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes.")
+  ],
+  [
     "ContextLengthError",
     "gemini",
     400,
@@ -674,7 +680,19 @@ describe("classifyBody: errors inside a 200", () => {
         "ContentFilterError",
         { object: "response", status: "failed", error: { code: "invalid_prompt", message: "x" } },
         "openai"
-      ]
+      ],
+      ...(
+        [
+          ["ContentFilterError", "bio_policy"],
+          ["ContentFilterError", "image_content_policy_violation"],
+          ["InvalidRequestError", "invalid_image"],
+          ["InvalidRequestError", "data_residency_mismatch"],
+          ["TimeoutError", "vector_store_timeout"]
+        ] as const
+      ).map(
+        ([tag, code]) =>
+          [tag, { object: "response", status: "failed", error: { code, message: "x" } }, "openai"] as const
+      )
     ]
     for (const [expected, body, provider] of rows) {
       const error = inside(body, provider)

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import { Chat, complete, LlmError, Mock, Retry } from "floodgate"
 
@@ -30,6 +31,13 @@ const attemptTimes = (error: LlmError.LlmError, options: Retry.Options, most: nu
 const waits = (times: ReadonlyArray<number>) => times.slice(1).map((time, i) => time - (times[i] ?? 0))
 
 describe("Retry", () => {
+  it("keeps its patience in a policy made of it", () => {
+    const policy = Retry.make({ patience: "1 minute" })
+    const told = Schedule.tapInput<LlmError.LlmError, void, never>(() => Effect.void)
+    expect(Retry.patienceOf(told(policy))).toBe(600_000)
+    expect(Retry.patienceOf(Retry.wrap(policy, told))).toBe(60_000)
+  })
+
   it.effect("waits twice as long each time, up to the cap, with jitter on top", () =>
     Effect.gen(function* () {
       const { times } = yield* attemptTimes(
@@ -110,6 +118,15 @@ describe("Retry", () => {
       const patient = yield* attemptTimes(error, { patience: "1 day" }, 2)
       expect(waits(patient.times).every((wait) => wait >= 3 * 3_600_000)).toBe(true)
       expect(patient.times).toHaveLength(3)
+    })
+  )
+
+  it.effect("waits for any hint where it goes on for ever", () =>
+    Effect.gen(function* () {
+      const error = new LlmError.RateLimitError({ ...fields, retryAfter: Duration.hours(3) })
+      const { times } = yield* attemptTimes(error, { maxRetries: "forever" }, 2)
+      expect(times).toHaveLength(3)
+      expect(waits(times).every((wait) => wait >= 3 * 3_600_000)).toBe(true)
     })
   )
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as FastCheck from "effect/FastCheck"
+import { ToldRates } from "../src/internal/told.js"
 import { decode, type Throttle, type Window } from "../src/Throttle.js"
 
 const now = Date.parse("2026-08-21T12:00:00Z")
@@ -90,6 +91,22 @@ describe("Throttle.decode", () => {
       [
         "60000 retry-after",
         { name: "an epoch as retry-after", headers: { "retry-after": `${now / 1000 + 60}` } }
+      ],
+      [
+        "90000 retry-after",
+        {
+          name: "HTTP date by the answer's own clock",
+          headers: { "retry-after": "Fri, 21 Aug 2026 13:01:30 GMT", date: "Fri, 21 Aug 2026 13:00:00 GMT" }
+        }
+      ],
+      ["40000 retry-after", { name: "a repeated header", headers: { "retry-after": "30, 40" } }],
+      [
+        "20000 message",
+        {
+          name: "the longer of header and text",
+          headers: { "retry-after": "9" },
+          body: said("try again in 20s")
+        }
       ],
       ["none", { name: "negative", headers: { "retry-after": "-5" } }],
       ["none", { name: "zero", headers: { "retry-after": "0", "retry-after-ms": "0" } }],
@@ -567,13 +584,48 @@ describe("Throttle.decode", () => {
       }
     })
 
-    it("tells OpenAI's limits per day from its limits per minute", () => {
-      const { requests } = run({
-        name: "",
-        status: 200,
-        headers: { ...openAi, "x-ratelimit-reset-requests": "8.64s" }
-      })
-      assert.deepStrictEqual(show(requests), [10_000, 9_999, 8_640, "day"])
+    it("one answer says a day only where its reset is too long for a window of a minute", () => {
+      const period = (provider: string, limit: number, remaining: number, reset: string) =>
+        run({
+          name: "",
+          provider,
+          status: 200,
+          headers: {
+            "x-ratelimit-limit-requests": `${limit}`,
+            "x-ratelimit-remaining-requests": `${remaining}`,
+            "x-ratelimit-reset-requests": reset
+          }
+        }).requests?.period
+      // a day's bucket with little used may as well be a window that ends soon, and a run would wait a day for nothing
+      assert.strictEqual(period("openai", 10_000, 9_999, "8.64s"), "minute")
+      assert.strictEqual(period("openai", 10_000, 9_900, "14m24s"), "day")
+      assert.strictEqual(period("groq", 10_000, 9_999, "8.64s"), "day")
+      for (const provider of ["openai", "local"]) {
+        assert.strictEqual(period(provider, 600, 599, "60s"), "minute")
+      }
+      assert.strictEqual(period("local", 50, 49, "1s"), "second")
+    })
+
+    it("further answers tell a bucket from a window, and take back what was taken for another period", () => {
+      const reader = new ToldRates()
+      const read = (limit: number, remaining: number, reset: string) =>
+        reader.read(
+          run({
+            name: "",
+            status: 200,
+            headers: {
+              "x-ratelimit-limit-requests": `${limit}`,
+              "x-ratelimit-remaining-requests": `${remaining}`,
+              "x-ratelimit-reset-requests": reset
+            }
+          })
+        )
+      assert.deepStrictEqual(Object.keys(read(50, 49, "1s") ?? {}), ["requestsPerMinute"])
+      const second = read(50, 40, "1s")
+      assert.strictEqual(second?.requestsPerSecond?.limit, 50)
+      assert.strictEqual(second?.requestsPerMinute?.limit, Number.MAX_SAFE_INTEGER)
+      read(10_000, 9_999, "8.64s")
+      assert.strictEqual(read(10_000, 9_998, "17.28s")?.requestsPerDay?.limit, 10_000)
     })
 
     it("measures the period of a server it does not know", () => {

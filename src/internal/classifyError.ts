@@ -42,6 +42,8 @@ const contentFilterCodes: ReadonlySet<string> = new Set([
   "content_policy_violation",
   "invalid_prompt",
   "moderation_blocked",
+  "bio_policy",
+  "image_content_policy_violation",
   "data_inspection_failed",
   "ResponsibleAIPolicyViolation"
 ])
@@ -68,7 +70,7 @@ const contextLengthText = new RegExp(
 const overloadedText =
   /\boverloaded(?:_error)?\b|service tier capacity exceeded|server_is_overloaded|resource_unavailable/i
 const badKeyText = /api key not valid|(?:incorrect|invalid) api[ _-]?key/i
-const noModelText = /model not exist|not a valid model id|model_not_found|DeploymentNotFound/i
+const noModelText = /model not exist|invalid_model\b|not a valid model id|model_not_found|DeploymentNotFound/i
 
 /** What a status means where the body says nothing better. */
 const kindOfStatus = (status: number): Kind => {
@@ -115,6 +117,8 @@ const kindOf400 = (body: ErrorBody, said: string): Kind => {
   // Gemini and xAI answer 400 to a wrong key.
   if (body.reason === "API_KEY_INVALID" || badKeyText.test(said)) return "AuthError"
   if (body.status === "FAILED_PRECONDITION") return "PermissionError"
+  // Gemini, which has no 413.
+  if (/request payload size exceeds/i.test(said)) return "RequestTooLargeError"
   if (noModelText.test(said)) return "NotFoundError"
   // Groq: the model wrote JSON that does not parse; another try may not.
   return /json_validate_failed|tool_use_failed/.test(said) ? "ServerError" : "InvalidRequestError"
@@ -184,7 +188,8 @@ export const requestIdHeaders: ReadonlyArray<string> = [
   "x-groq-id",
   "mistral-correlation-id",
   "x-kong-request-id",
-  "x-generation-id"
+  "x-generation-id",
+  "x-debug-trace-id" // Cohere
 ]
 
 const requestIdOf = (headers: Answer["headers"], body: ErrorBody): string | undefined => {
@@ -247,8 +252,30 @@ export const classify = (provider: string, answer: Answer, now: number): LlmErro
   (answer.status >= 200 && answer.status < 300 ? classifyBody(provider, answer, now) : undefined) ??
   build(provider, answer, read(answer.body), now)
 
+/** What the Responses API has against an image: the same image fares no better again. */
+const imageCodes = [
+  "empty_image_file",
+  "failed_to_download_image",
+  "image_content_policy_violation",
+  "image_file_not_found",
+  "image_file_too_large",
+  "image_parse_error",
+  "image_too_large",
+  "image_too_small",
+  "invalid_base64_image",
+  "invalid_image",
+  "invalid_image_format",
+  "invalid_image_mode",
+  "invalid_image_url",
+  "unsupported_image_media_type"
+]
+
 /** Statuses that errors inside a 200 would have had. Codes of OpenAI, types of Anthropic. */
 const statusOfName: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(imageCodes.map((code) => [code, 400])),
+  bio_policy: 400,
+  data_residency_mismatch: 400,
+  vector_store_timeout: 504,
   invalid_request_error: 400,
   invalid_prompt: 400,
   content_filter: 400,

@@ -5,7 +5,9 @@
 import type { LlmError } from "../LlmError.js"
 import type { Service as RateLimiter } from "../RateLimiter.js"
 import { RetryBudget } from "./retryBudget.js"
+import { StrayRefusals } from "./strayRefusals.js"
 import { TokenForecast } from "./tokenForecast.js"
+import { ToldRates } from "./told.js"
 
 /** How long a domain is left alone after an error that the next request would meet as well. Doubled each time. */
 const firstStop = 60_000
@@ -16,7 +18,9 @@ const stopping: ReadonlySet<LlmError["_tag"]> = new Set(["AuthError", "QuotaExha
 
 export class DomainMemory {
   readonly retries = new RetryBudget()
+  readonly refusals = new StrayRefusals()
   readonly forecast = new TokenForecast()
+  readonly told = new ToldRates()
   #stop: { readonly error: LlmError; readonly until: number; readonly length: number } | undefined
 
   /** The error that every request to this domain would meet now. */
@@ -29,6 +33,11 @@ export class DomainMemory {
     return undefined
   }
 
+  /** The same, and until when, for those who only look: it lets nobody through. */
+  stop(now: number): { readonly error: LlmError; readonly until: number } | undefined {
+    return this.#stop !== undefined && this.#stop.until > now ? this.#stop : undefined
+  }
+
   /** The domain answered: whatever was wrong is mended. */
   answered(): void {
     this.#stop = undefined
@@ -37,7 +46,8 @@ export class DomainMemory {
 
   /** An attempt failed. Returns whether the domain is given up with it, and was not before. */
   failed(error: LlmError, now: number): boolean {
-    if (!stopping.has(error._tag)) return false
+    // a credential that can be renewed is no reason to give up
+    if (!stopping.has(error._tag) || error.shouldRetry === true) return false
     const before = this.#stop
     const length = before === undefined ? firstStop : Math.min(longestStop, before.length * 2)
     if (before !== undefined && before.until > now && before.error._tag === error._tag) return false

@@ -8,71 +8,14 @@
  */
 import { AdaptiveConcurrency } from "./adaptiveConcurrency.js"
 import { type Cost, type Limits, type RateName, rateKinds } from "./limits.js"
-import { PermitQueue, QueueNode } from "./permitQueue.js"
+import { PermitQueue } from "./permitQueue.js"
 import { Ramp } from "./ramp.js"
 import { Rate } from "./rate.js"
 import type { Slot } from "./slidingWindow.js"
+import { Ticket, type TooLarge } from "./ticket.js"
+import { maxLateness, maxSleep, minSleep, type Time, type Timer } from "./time.js"
 
-/** The time, in milliseconds, never running backwards, and timers on it. */
-export interface Time {
-  readonly now: () => number
-  readonly makeTimer: (fire: () => void) => Timer
-}
-
-/** Fires once after each start, unless it is started anew or stopped before. */
-export interface Timer {
-  readonly start: (millis: number) => void
-  readonly stop: () => void
-}
-
-/** Why a request can never be admitted: it costs more than a whole limit. */
-export interface TooLarge {
-  readonly name: RateName | "concurrency"
-  readonly limit: number
-  readonly amount: number
-}
-
-/** Why a request that could be admitted was not: the store of the limits cannot be reached. */
-export interface StoreAway {
-  readonly away: string
-}
-
-/** Why a request was turned away. */
-export type Refusal = TooLarge | StoreAway
-
-/** How late a timer may fire and still have its delay made good, as a busy event loop does it. */
-export const maxLateness = 100
-/** The longest single sleep: longer waits take several, well below what timers can hold. */
-export const maxSleep = 3_600_000
-
-/** One request's way through the domain. */
-export class Ticket extends QueueNode {
-  status: "waiting" | "admitted" | "left" = "waiting"
-  admittedAt = 0
-  cost: Cost
-  /** The limits the admission was booked to, and its place in the window of each. */
-  rates: ReadonlyArray<Rate> = []
-  slots: ReadonlyArray<Slot> = []
-  #refused: Refusal | undefined
-  #onDecided: ((refused: Refusal | undefined) => void) | undefined
-
-  constructor(cost: Cost) {
-    super()
-    this.cost = cost
-  }
-
-  /** Calls back when the wait is over, with the reason if the request was turned away. */
-  onDecided(callback: (refused: Refusal | undefined) => void): void {
-    if (this.status === "waiting") this.#onDecided = callback
-    else callback(this.#refused)
-  }
-
-  /** @internal */
-  decided(refused?: Refusal): void {
-    this.#refused = refused
-    this.#onDecided?.(refused)
-  }
-}
+const smallCost: Cost = { inputTokens: 1, outputTokens: 0 }
 
 export interface DomainSnapshot {
   readonly limits: Limits
@@ -121,6 +64,7 @@ export class LimitDomain {
     const now = this.#time.now()
     if (this.#isOpen(now)) {
       ticket.status = "admitted"
+      ticket.admittedAt = now
       this.#ramp.started(now, maxLateness)
       this.#inUse++
     } else if (this.#queue.size > 0) {
@@ -169,7 +113,6 @@ export class LimitDomain {
   release(ticket: Ticket, succeeded: boolean): void {
     if (ticket.status !== "admitted") return
     ticket.status = "left"
-    if (succeeded) this.#ramp.answered()
     if (succeeded && this.#concurrency instanceof AdaptiveConcurrency)
       this.#concurrency.succeeded(this.#inUse)
     this.#inUse--
@@ -198,7 +141,7 @@ export class LimitDomain {
   }
 
   congested(ticket: Ticket): void {
-    this.#ramp.refused()
+    this.#ramp.refused(ticket.admittedAt)
     if (!(this.#concurrency instanceof AdaptiveConcurrency)) return
     this.#concurrency.congested(ticket.admittedAt, this.#time.now())
     this.#changed()
@@ -211,7 +154,8 @@ export class LimitDomain {
     if (!(until > this.#pausedUntil)) return
     this.#pausedUntil = until
     this.#pauseReason = reason
-    if (!this.#rates.some((rate) => rate.kind.paced)) this.#ramp.pause(now, until)
+    if (!this.#rates.some((rate) => rate.kind.paced && rate.stated !== undefined))
+      this.#ramp.pause(now, until)
     for (const rate of this.#rates) rate.restart(until)
     this.#drain()
     this.#changed()
@@ -265,6 +209,35 @@ export class LimitDomain {
 
   get countsTokens(): boolean {
     return this.#rates.some((rate) => rate.kind.unit === "tokens")
+  }
+
+  /**
+   * Milliseconds until a small request could be admitted after `ahead` others that are on their way here: 0 is now,
+   * `Infinity` when something else has to end first.
+   */
+  delay(ahead: number): number {
+    const now = this.#time.now()
+    if (this.#isOpen(now)) return 0
+    if (this.#pausedUntil > now) return this.#pausedUntil - now
+    // those who wait, and those on their way, go first
+    if (this.#queue.size > 0) return Math.max(this.#dueAt - now, minSleep)
+    const slots = this.#slots
+    if (slots !== undefined && this.#inUse + ahead >= slots) return Number.POSITIVE_INFINITY
+    if (ahead > 0 && (this.#rates.length > 0 || this.#ramp.active)) return Number.POSITIVE_INFINITY
+    let at = this.#ramp.active ? this.#ramp.dueAt : now
+    for (const rate of this.#rates) at = Math.max(at, rate.availableAt(smallCost, now))
+    return Math.max(at - now, 0)
+  }
+
+  /** What is left of the tightest limit: 0 to 1, `Infinity` where there is none. */
+  get headroom(): number {
+    const now = this.#time.now()
+    if (this.#pausedUntil > now) return 0
+    let least = Number.POSITIVE_INFINITY
+    for (const rate of this.#rates) least = Math.min(least, 1 - rate.used(now) / rate.limit)
+    const slots = this.#slots
+    if (slots !== undefined) least = Math.min(least, 1 - this.#inUse / slots)
+    return Math.max(least, 0)
   }
 
   /** Calls back after each change, until the returned function is called. */
@@ -354,7 +327,7 @@ export class LimitDomain {
     this.#dueAt = at
     if (at === Number.POSITIVE_INFINITY) return
     // Timers count whole milliseconds and cut off the rest: rounded up they are late, never early.
-    const millis = Math.min(Math.ceil(at - now), maxSleep)
+    const millis = Math.min(Math.max(Math.ceil(at - now), minSleep), maxSleep)
     if (this.#firesAt <= now + millis) return
     this.#firesAt = now + millis
     this.#timer.start(millis)
@@ -374,16 +347,12 @@ export class LimitDomain {
   }
 
   #refuseTooLarge(): void {
-    let ticket = this.#queue.head
-    while (ticket !== undefined) {
-      const next: Ticket | undefined = ticket.next
+    for (const ticket of this.#queue) {
       const refused = this.#tooLarge(ticket.cost)
-      if (refused !== undefined) {
-        this.#queue.remove(ticket)
-        ticket.status = "left"
-        ticket.decided(refused)
-      }
-      ticket = next
+      if (refused === undefined) continue
+      this.#queue.remove(ticket)
+      ticket.status = "left"
+      ticket.decided(refused)
     }
   }
 

@@ -103,7 +103,7 @@ const literals = (pattern: string): number => pattern.replaceAll("*", "").length
  * characters. The exact name wins, then the pattern with the most literal characters, so that `"*"` is the
  * default; of two equally good patterns the first one written.
  */
-export const limitsFor = (table: Readonly<Record<string, Limits>>, name: string): Limits | undefined => {
+export const limitsFor = <A = Limits>(table: Readonly<Record<string, A>>, name: string): A | undefined => {
   if (Object.hasOwn(table, name)) return table[name]
   let best: string | undefined
   for (const pattern of Object.keys(table)) {

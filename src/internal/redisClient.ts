@@ -5,7 +5,9 @@ import type * as Scope from "effect/Scope"
 
 /** What of a Redis client is used. One of `ioredis` has it, a single one as well as a cluster. */
 export interface RedisClient {
+  /** Runs a script. */
   readonly eval: (script: string, keys: number, ...args: Array<string>) => Promise<unknown>
+  /** Runs a script that the server knows, by its hash. */
   readonly evalsha: (hash: string, keys: number, ...args: Array<string>) => Promise<unknown>
 }
 

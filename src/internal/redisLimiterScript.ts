@@ -13,8 +13,8 @@
  * for its first request is kept free until it is back, or late; and a call takes no more than its share of what is
  * free while others wait. So none starves, small requests do not starve large ones, and dead ones hold up nobody.
  */
-import { maxLateness } from "./limitDomain.js"
 import { defaultBurst, guardShare, maxGuard } from "./rate.js"
+import { maxLateness } from "./time.js"
 
 const slices = 512
 /** How late a process may be before others may take what is kept for it, and before its turn is lost; in milliseconds. */

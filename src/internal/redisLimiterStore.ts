@@ -114,8 +114,9 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiterStoreE
 
     const exchange: Service["exchange"] = (domain, exchange) =>
       Effect.suspend(() => {
-        // Escaped, a name has no braces: the tag is the whole name, and the keys of a domain are in one slot.
-        const base = `${prefix}{${encodeURIComponent(domain)}}:`
+        // Escaped, a name has no braces: the tag is the whole name, and the keys of a domain are in one slot. An empty
+        // tag would be none.
+        const base = `${prefix}{${encodeURIComponent(domain) || "%"}}:`
         const keys = [`${base}state`, `${base}processes`, ...rateKinds.map(({ name }) => base + name)]
         return Effect.flatMap(run(keys, [encodeExchange(exchange)]), decode)
       })

@@ -2,63 +2,27 @@
  * Admission to a limit domain whose limits are counted in a store, for several processes. The queue, the pause, an
  * adaptive concurrency and the ramp after a pause are this process's own, as in {@link LimitDomain}; who may start,
  * the store says. Plain synchronous code; fibers meet it in RateLimiter.ts.
- *
- * There is one exchange with the store at a time. What happens meanwhile is kept for the next one, so that a round
- * trip carries as much as there is: it limits neither throughput nor order.
  */
 import type { Exchange, Reply, ToldRate } from "../RateLimiterStore.js"
 import { AdaptiveConcurrency } from "./adaptiveConcurrency.js"
-import {
-  type DomainSnapshot,
-  LimitDomain,
-  maxLateness,
-  maxSleep,
-  type Refusal,
-  Ticket,
-  type Time,
-  type Timer,
-  type TooLarge
-} from "./limitDomain.js"
-import { type Cost, type Limits, type RateName, rateKinds } from "./limits.js"
+import type { DomainSnapshot } from "./limitDomain.js"
+import { type Cost, type Limits, type RateKind, type RateName, rateKinds } from "./limits.js"
 import { PermitQueue } from "./permitQueue.js"
 import { Ramp } from "./ramp.js"
 import { SharedLimits } from "./sharedLimits.js"
-import { StoreReport } from "./storeReport.js"
+import { SharedTicket } from "./sharedTicket.js"
+import { SoloDomain } from "./soloDomain.js"
+import { type Sharing, StoreConversation } from "./storeConversation.js"
+import type { Refusal, Ticket, TooLarge } from "./ticket.js"
+import { maxLateness, type Time } from "./time.js"
 
-/** Between two exchanges, in milliseconds: those who come together go together. */
-const spacing = 1
-/** How long what is only to be reported may wait for company, in milliseconds. */
-const reportDelay = 10
-/** Between tries while the store does not answer, in milliseconds. */
-const retryDelay = 50
 /** A pause is not told anew for less, in milliseconds: each round trip measures its end a little differently. */
 const pauseSlack = 50
 /** The fewest and the most requests to ask for in one exchange, if so many wait. */
 const fewestCosts = 8
 const mostCosts = 256
-
-/** How a domain deals with its store. In milliseconds. */
-export interface Sharing {
-  /** Speaks with the store and calls back, always later and once. */
-  readonly exchange: (exchange: Exchange, done: (reply: Reply | string) => void) => void
-  readonly process: string
-  readonly lease: number
-  /** How long the store may fail before it is away. */
-  readonly timeout: number
-  /** Where set, this process goes on alone within this part of the limits while the store is away. */
-  readonly processes: number | undefined
-  /** The store is away, or there again. */
-  readonly onAway: (reason: string | undefined) => void
-}
-
-class SharedTicket extends Ticket {
-  /** When the store booked it, by its clock. */
-  bookedAt = 0
-  /** When it was asked for, by ours. */
-  askedAt = 0
-  /** Its stand-in where this process went on alone. */
-  standIn: { readonly domain: LimitDomain; readonly ticket: Ticket } | undefined
-}
+/** So many may be on their way or in the queue before others look for another domain first. */
+const mostApproaching = 16
 
 export class SharedDomain {
   readonly #time: Time
@@ -75,34 +39,30 @@ export class SharedDomain {
   readonly #ramp = new Ramp()
   #waitingFor: RateName | "concurrency" | "pause" | undefined
 
-  // For the next exchange.
-  readonly #toTell = new StoreReport()
+  readonly #conversation: StoreConversation
   /** Whether the store takes us for waiting. */
   #announced = false
-  #restart: Exchange["restart"] = "never"
-  #due: number | undefined
-
-  #exchanging = false
-  #lastExchange = Number.NEGATIVE_INFINITY
+  /** When to ask for the head of the queue again, and since when it could have gone, as the store told. */
   #askAgainAt = Number.NEGATIVE_INFINITY
+  #due: number | undefined
   /** How many requests to ask for: twice what was admitted last. */
   #most = mostCosts
-  #failingSince: number | undefined
-  /** Admits while the store is away, and what its windows began with. */
-  #alone: LimitDomain | undefined
-  #usedBefore: Readonly<Partial<Record<RateName, number>>> = {}
-  #firesAt = Number.POSITIVE_INFINITY
-  #closed = false
-  readonly #timer: Timer
+  /** Admits while the store is away. */
+  #alone: SoloDomain | undefined
 
   constructor(limits: Limits, time: Time, sharing: Sharing) {
     this.#time = time
     this.#sharing = sharing
     this.#limits = new SharedLimits(limits)
     if (limits.concurrency === "adaptive") this.#adaptive = new AdaptiveConcurrency()
-    this.#timer = time.makeTimer(() => {
-      this.#firesAt = Number.POSITIVE_INFINITY
-      this.#turn()
+    this.#conversation = new StoreConversation(time, sharing, {
+      admissibleAt: (now) => this.#admissibleAt(now),
+      asking: (now) => this.#asking(now),
+      words: () => ({ limits: this.#limits.configured, due: this.#due, held: this.#held }),
+      answered: (asked, reply, askedAt) => this.#answered(asked, reply, askedAt),
+      unanswered: () => this.#askAgain(),
+      lost: (reason) => this.#lost(reason),
+      ended: () => this.#changed()
     })
   }
 
@@ -112,7 +72,7 @@ export class SharedDomain {
     const ticket = new SharedTicket(cost)
     this.#queue.push(ticket)
     if (this.#alone !== undefined) this.#enterAlone(ticket, this.#alone)
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
     return ticket
   }
@@ -126,10 +86,10 @@ export class SharedDomain {
       ticket.status = "left"
       this.#inUse--
       if (ticket.standIn === undefined) this.#giveBack(ticket)
-      if (ticket.standIn?.domain !== this.#alone) this.#alone?.occupy(-1)
+      this.#alone?.ended(ticket)
     }
     ticket.standIn?.domain.leave(ticket.standIn.ticket)
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
@@ -146,27 +106,24 @@ export class SharedDomain {
     const late = this.#time.now() - ticket.askedAt - guard / 2
     if (late <= 0) return
     const later = ticket.bookedAt + late
-    this.#correct(ticket.bookedAt, ticket.cost, -1, false)
-    this.#correct(later, ticket.cost, 1, true)
+    this.#correct(ticket.bookedAt, (kind) => -kind.measure(ticket.cost), false)
+    this.#correct(later, (kind) => kind.measure(ticket.cost), true)
     ticket.bookedAt = later
-    this.#turn()
+    this.#conversation.turn()
   }
 
   release(ticket: Ticket, succeeded: boolean): void {
     if (!(ticket instanceof SharedTicket) || ticket.status !== "admitted") return
     ticket.status = "left"
-    if (succeeded) {
-      this.#ramp.answered()
-      this.#adaptive?.succeeded(this.#inUse)
-    }
+    if (succeeded) this.#adaptive?.succeeded(this.#inUse)
     this.#inUse--
-    if (ticket.standIn?.domain !== this.#alone) this.#alone?.occupy(-1)
+    this.#alone?.ended(ticket)
     ticket.standIn?.domain.release(ticket.standIn.ticket, succeeded)
     if (this.#limits.slotsAreShared) {
       this.#report()
       if (this.#waitingFor === "concurrency") this.#askAgain()
     }
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
@@ -174,25 +131,16 @@ export class SharedDomain {
     if (!(ticket instanceof SharedTicket)) return
     if (ticket.standIn !== undefined) ticket.standIn.domain.settle(ticket.standIn.ticket, actual)
     else {
-      const amounts: Partial<Record<RateName, number>> = {}
-      let any = false
-      for (const kind of rateKinds) {
-        const delta = kind.measure(actual) - kind.measure(ticket.cost)
-        if (delta === 0 || !this.#limits.isCounted(kind)) continue
-        amounts[kind.name] = delta
-        any = true
-      }
-      if (any) {
-        this.#toTell.correct({ at: ticket.bookedAt, amounts, always: false }, this.#time.now())
-      }
+      const { cost } = ticket
+      this.#correct(ticket.bookedAt, (kind) => kind.measure(actual) - kind.measure(cost), false)
     }
     ticket.cost = actual
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
   congested(ticket: Ticket): void {
-    this.#ramp.refused()
+    this.#ramp.refused(ticket.admittedAt)
     if (ticket instanceof SharedTicket) ticket.standIn?.domain.congested(ticket.standIn.ticket)
     this.#adaptive?.congested(ticket.admittedAt, this.#time.now())
     this.#changed()
@@ -202,10 +150,10 @@ export class SharedDomain {
     const now = this.#time.now()
     const until = now + millis
     if (!(until > this.#pausedUntil)) return
-    this.#toTell.pause(until, reason, now)
+    this.#conversation.report.pause(until, reason, now)
     this.#alone?.pause(millis, reason)
     this.#pauseHere(millis, reason)
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
@@ -216,15 +164,15 @@ export class SharedDomain {
     this.#limitsChanged()
     this.#report()
     this.#askAgain()
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
   observe(name: RateName, told: ToldRate): void {
     const limit = told.limit !== undefined && told.limit > 0 ? told.limit : undefined
-    this.#toTell.tell(name, { ...told, limit }, this.#time.now())
+    this.#conversation.report.tell(name, { ...told, limit }, this.#time.now())
     if (limit !== undefined && this.#limits.stateOne(name, limit)) this.#limitsChanged()
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
@@ -243,11 +191,7 @@ export class SharedDomain {
     }
     return {
       limits: this.#limits.inForce,
-      concurrency:
-        this.#adaptive?.limit ??
-        (typeof this.#limits.configured.concurrency === "number"
-          ? this.#limits.configured.concurrency
-          : undefined),
+      concurrency: this.#adaptive?.limit ?? this.#limits.slots,
       inUse: this.#inUse,
       waiting,
       waitingFor: waiting === 0 ? undefined : paused ? "pause" : this.#waitingFor,
@@ -261,22 +205,61 @@ export class SharedDomain {
     return rateKinds.some((kind) => kind.unit === "tokens" && this.#limits.isCounted(kind))
   }
 
+  /** As of a domain of this process alone, as far as is known here: what the store thinks shows when it is asked. */
+  delay(ahead: number): number {
+    const now = this.#time.now()
+    if (this.#pausedUntil > now) return this.#pausedUntil - now
+    // some may wait: they are asked for together
+    return this.#queue.size + ahead < mostApproaching ? 0 : Number.POSITIVE_INFINITY
+  }
+
+  get headroom(): number {
+    const now = this.#time.now()
+    const { concurrency, inUse, limits, used } = this.snapshot()
+    if (this.#pausedUntil > now) return 0
+    let least = concurrency === undefined ? Number.POSITIVE_INFINITY : 1 - inUse / concurrency
+    for (const { name } of rateKinds) {
+      const limit = limits[name]
+      if (limit !== undefined) least = Math.min(least, 1 - (used[name] ?? 0) / limit)
+    }
+    return Math.max(least, 0)
+  }
+
   watch(onChange: () => void): () => void {
     this.#watchers.add(onChange)
     return () => this.#watchers.delete(onChange)
   }
 
   close(): void {
-    this.#closed = true
-    this.#timer.stop()
+    this.#conversation.close()
     this.#alone?.close()
   }
 
   /** What the store is to hear after the close: that we hold nothing and do not wait. */
   lastWord(): Exchange | undefined {
-    if (this.#lastExchange === Number.NEGATIVE_INFINITY || this.#failingSince !== undefined) return undefined
     this.#inUse = 0
-    return this.#makeExchange([])
+    return this.#conversation.lastWord()
+  }
+
+  /** The store is away: admits within this process's part of the limits until {@link resume}. */
+  goAlone(processes: number): void {
+    const now = this.#time.now()
+    const alone = new SoloDomain(
+      {
+        limits: this.#limits,
+        processes,
+        used: this.#used,
+        inUse: this.#inUse,
+        pause:
+          this.#pausedUntil > now
+            ? { millis: this.#pausedUntil - now, reason: this.#pauseReason ?? "" }
+            : undefined
+      },
+      this.#time
+    )
+    this.#alone = alone
+    this.#conversation.rest()
+    for (const ticket of this.#queue) this.#enterAlone(ticket, alone)
   }
 
   /** The store is there again. */
@@ -284,47 +267,17 @@ export class SharedDomain {
     const alone = this.#alone
     if (alone === undefined) return
     this.#alone = undefined
-    this.#failingSince = undefined
-    // What was admitted alone, the store does not know. The pace begins anew, and a day's use is told.
-    this.#restart = "always"
-    const { used } = alone.snapshot()
-    const amounts: Partial<Record<RateName, number>> = {}
-    for (const { name, paced } of rateKinds) {
-      if (!paced && used[name] !== undefined)
-        amounts[name] = Math.max(0, used[name] - (this.#usedBefore[name] ?? 0))
-    }
-    this.#toTell.correct({ at: 0, amounts, always: true }, this.#time.now())
-    for (let ticket = this.#queue.head; ticket !== undefined; ticket = ticket.next) ticket.standIn = undefined
+    this.#conversation.resume()
+    // What was admitted alone, the store does not know.
+    this.#conversation.report.correct({ at: 0, amounts: alone.spent, always: true }, this.#time.now())
+    for (const ticket of this.#queue) ticket.standIn = undefined
     alone.close()
     this.#askAgain()
-    this.#turn()
+    this.#conversation.turn()
     this.#changed()
   }
 
-  // -- what is next
-
-  /** Whatever may have changed something calls this: it speaks with the store if it is time, or sets the timer. */
-  #turn(): void {
-    if (this.#exchanging || this.#closed || this.#alone !== undefined) return
-    const now = this.#time.now()
-    const at = Math.max(this.#nextAt(now), this.#lastExchange + spacing)
-    if (at <= now) this.#exchange(now)
-    else if (at < this.#firesAt) {
-      const millis = Math.min(Math.ceil(at - now), maxSleep)
-      this.#firesAt = now + millis
-      this.#timer.start(millis)
-    }
-  }
-
-  #nextAt(now: number): number {
-    let at = this.#admissibleAt(now)
-    const { isUrgent, since } = this.#toTell
-    if (since !== undefined) at = Math.min(at, isUrgent ? now : since + reportDelay)
-    if (this.#inUse > 0 && this.#limits.slotsAreShared) {
-      at = Math.min(at, this.#lastExchange + this.#sharing.lease / 3)
-    }
-    return this.#failingSince === undefined ? at : Math.max(at, this.#lastExchange + retryDelay)
-  }
+  // -- what is asked, and answered
 
   /** When this process could start one more of those who wait, as far as it knows. */
   #admissibleAt(now: number): number {
@@ -341,28 +294,16 @@ export class SharedDomain {
     return this.#askAgainAt
   }
 
-  #exchange(now: number): void {
+  #asking(now: number): ReadonlyArray<SharedTicket> {
     const asking: Array<SharedTicket> = []
-    let ticket = this.#queue.head
-    if (this.#admissibleAt(now) <= now || this.#waitsForStore(now)) {
-      const room = this.#adaptive === undefined ? mostCosts : this.#adaptive.limit - this.#inUse
-      const most = this.#ramp.active ? 1 : Math.min(room, this.#most)
-      while (ticket !== undefined && asking.length < most) {
-        asking.push(ticket)
-        ticket = ticket.next
-      }
+    if (this.#admissibleAt(now) > now && !this.#waitsForStore(now)) return asking
+    const room = this.#adaptive === undefined ? mostCosts : this.#adaptive.limit - this.#inUse
+    const most = this.#ramp.active ? 1 : Math.min(room, this.#most)
+    for (const ticket of this.#queue) {
+      if (asking.length >= most) break
+      asking.push(ticket)
     }
-    const exchange = this.#makeExchange(asking)
-    this.#exchanging = true
-    this.#lastExchange = now
-    this.#sharing.exchange(exchange, (reply) => {
-      this.#exchanging = false
-      if (this.#closed) return
-      if (typeof reply === "string") this.#failed(exchange, reply, now)
-      else this.#answered(asking, reply, now)
-      this.#turn()
-      this.#changed()
-    })
+    return asking
   }
 
   /** Whether only the store's word holds up the head, so that an exchange for another reason may ask again. */
@@ -372,24 +313,8 @@ export class SharedDomain {
     )
   }
 
-  #makeExchange(asking: ReadonlyArray<SharedTicket>): Exchange {
-    return {
-      process: this.#sharing.process,
-      limits: this.#limits.configured,
-      costs: asking.map(({ cost }) => cost),
-      due: this.#due,
-      held: this.#limits.slotsAreShared ? this.#inUse : 0,
-      lease: this.#sharing.lease,
-      ...this.#toTell.take(this.#time.now()),
-      restart: this.#restart
-    }
-  }
-
   #answered(asked: ReadonlyArray<SharedTicket>, reply: Reply, askedAt: number): void {
     const now = this.#time.now()
-    if (this.#failingSince !== undefined) this.#sharing.onAway(undefined)
-    this.#failingSince = undefined
-    this.#restart = "if-lost"
     this.#used = reply.used
     this.#usedAt = now
     if (this.#limits.state(reply.stated)) this.#limitsChanged()
@@ -422,60 +347,20 @@ export class SharedDomain {
     }
   }
 
-  #failed(exchange: Exchange, reason: string, askedAt: number): void {
-    this.#failingSince ??= askedAt
-    this.#askAgain()
-    this.#toTell.putBack(exchange, askedAt)
-    if (this.#time.now() - this.#failingSince < this.#sharing.timeout) return
-    // Nobody waits for what may never come.
-    this.#toTell.drop()
-    this.#sharing.onAway(reason)
+  #lost(reason: string): void {
     const { processes } = this.#sharing
     if (processes === undefined) this.#refuse(() => ({ away: reason }))
     else this.goAlone(processes)
   }
 
-  // -- alone
+  // -- the queue
 
-  /** Admits within this process's part of the limits until {@link resume}. */
-  goAlone(processes: number): void {
-    const alone = new LimitDomain(this.#limits.partOf(processes), this.#time)
-    this.#alone = alone
-    alone.occupy(this.#inUse)
-    const now = this.#time.now()
-    if (this.#pausedUntil > now) alone.pause(this.#pausedUntil - now, this.#pauseReason ?? "")
-    for (const { name, paced } of rateKinds) {
-      // The pace alone keeps the windows to within a burst; of a day's quota only what is left is shared out.
-      const limit = this.#limits.inForce[name]
-      if (paced || limit === undefined) continue
-      const remaining = Math.max(0, limit - (this.#used[name] ?? 0)) / processes
-      alone.observe(name, { limit: undefined, remaining: Math.floor(remaining), resetAfter: undefined })
-    }
-    this.#usedBefore = alone.snapshot().used
-    let ticket = this.#queue.head
-    while (ticket !== undefined) {
-      const next: SharedTicket | undefined = ticket.next
-      this.#enterAlone(ticket, alone)
-      ticket = next
-    }
-  }
-
-  #enterAlone(ticket: SharedTicket, alone: LimitDomain): void {
-    const standIn = alone.enter(ticket.cost)
-    if (!(standIn instanceof Ticket)) {
-      // Within the whole limit it may be admitted yet, within our part of it never.
-      this.#turnAway(ticket, { away: "the request is larger than this process's part of the limits" })
-      return
-    }
-    ticket.standIn = { domain: alone, ticket: standIn }
-    standIn.onDecided((refused) => {
-      if (ticket.standIn?.ticket !== standIn || ticket.status !== "waiting") return
+  #enterAlone(ticket: SharedTicket, alone: SoloDomain): void {
+    alone.enter(ticket, (refused) => {
       if (refused === undefined) this.#admit(ticket, this.#time.now())
       else this.#turnAway(ticket, refused)
     })
   }
-
-  // -- the queue
 
   #admit(ticket: SharedTicket, now: number): void {
     this.#queue.remove(ticket)
@@ -510,18 +395,14 @@ export class SharedDomain {
   }
 
   #refuse(why: (ticket: SharedTicket) => Refusal | undefined): void {
-    let ticket = this.#queue.head
-    while (ticket !== undefined) {
-      const next: SharedTicket | undefined = ticket.next
+    for (const ticket of this.#queue) {
       const refusal = why(ticket)
       if (refusal !== undefined) this.#turnAway(ticket, refusal)
-      ticket = next
     }
   }
 
   #limitsChanged(): void {
-    const { processes } = this.#sharing
-    if (processes !== undefined) this.#alone?.setLimits(this.#limits.partOf(processes))
+    this.#alone?.limitsChanged(this.#limits)
     this.#refuse((ticket) => this.#limits.tooLarge(ticket.cost))
   }
 
@@ -534,21 +415,26 @@ export class SharedDomain {
 
   // -- what is to be reported
 
+  /** How many calls count against a shared concurrency. */
+  get #held(): number {
+    return this.#limits.slotsAreShared ? this.#inUse : 0
+  }
+
   #report(): void {
-    this.#toTell.mark(this.#time.now())
+    this.#conversation.report.mark(this.#time.now())
   }
 
   #giveBack(ticket: SharedTicket): void {
-    this.#correct(ticket.bookedAt, ticket.cost, -1, false)
+    this.#correct(ticket.bookedAt, (kind) => -kind.measure(ticket.cost), false)
     if (this.#limits.slotsAreShared) this.#report()
   }
 
-  #correct(at: number, cost: Cost, sign: 1 | -1, always: boolean): void {
-    const amounts: Partial<Record<RateName, number>> = {}
-    for (const kind of rateKinds)
-      if (this.#limits.isCounted(kind)) amounts[kind.name] = sign * kind.measure(cost)
-    if (Object.keys(amounts).length === 0) return
-    this.#toTell.correct({ at, amounts, always }, this.#time.now())
+  /** Adds to what the store booked at that time; `always` also where it booked nothing. */
+  #correct(at: number, amountOf: (kind: RateKind) => number, always: boolean): void {
+    const amounts = this.#limits.amounts(amountOf)
+    if (amounts !== undefined) {
+      this.#conversation.report.correct({ at, amounts, always }, this.#time.now())
+    }
   }
 
   #changed(): void {

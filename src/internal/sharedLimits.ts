@@ -1,7 +1,7 @@
 /** The limits of a shared domain: those this process has configured, tightened by what servers stated to anyone. */
-import type { TooLarge } from "./limitDomain.js"
 import { type Cost, type Limits, type RateKind, type RateName, rateKinds } from "./limits.js"
 import { guardShare, maxGuard } from "./rate.js"
+import type { TooLarge } from "./ticket.js"
 
 type Stated = Readonly<Partial<Record<RateName, number>>>
 
@@ -32,8 +32,27 @@ export class SharedLimits {
     return rateKinds.some((kind) => kind.paced && this.isCounted(kind))
   }
 
+  /** The shared concurrency; an adaptive one is no matter of the store. */
+  get slots(): number | undefined {
+    const { concurrency } = this.configured
+    return typeof concurrency === "number" ? concurrency : undefined
+  }
+
   get slotsAreShared(): boolean {
-    return typeof this.configured.concurrency === "number"
+    return this.slots !== undefined
+  }
+
+  /** The amounts that are counted, if there are any. */
+  amounts(amountOf: (kind: RateKind) => number): Partial<Record<RateName, number>> | undefined {
+    const amounts: Partial<Record<RateName, number>> = {}
+    let any = false
+    for (const kind of rateKinds) {
+      const amount = amountOf(kind)
+      if (amount === 0 || !this.isCounted(kind)) continue
+      amounts[kind.name] = amount
+      any = true
+    }
+    return any ? amounts : undefined
   }
 
   /** How much longer than its period the shortest window is held; see {@link guardShare}. */

@@ -6,9 +6,9 @@ import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { RateLimiterStore, type RateLimiterStoreError } from "../RateLimiterStore.js"
-import type { Time } from "./limitDomain.js"
 import type { Limits } from "./limits.js"
 import { SharedDomain } from "./sharedDomain.js"
+import type { Time } from "./time.js"
 
 export interface Options {
   readonly lease?: Duration.DurationInput | undefined

@@ -9,7 +9,7 @@ import type { Content } from "../Message.js"
 import type { Cost } from "../RateLimiter.js"
 import type { Request } from "../Request.js"
 import type { Usage } from "../Usage.js"
-import { promptCharacters, tokensOf } from "./tokenEstimate.js"
+import { plainTexts, promptCharacters, tokensOf } from "./tokenEstimate.js"
 
 /** Counts the tokens of a text. */
 export type Tokenizer = (text: string) => number
@@ -37,6 +37,11 @@ const contentTokens = (content: Content | null | undefined, count: Tokenizer): n
 }
 
 const countInput = (request: Request, tokenizer: Tokenizer | undefined): number => {
+  if (request._tag !== "Chat") {
+    return tokenizer === undefined
+      ? tokensOf(promptCharacters(request))
+      : plainTexts(request).reduce((tokens, text) => tokens + tokenizer(text), 0)
+  }
   let tokens = perMessage * (request.messages.length + 1)
   if (tokenizer === undefined) return tokens + tokensOf(promptCharacters(request))
   for (const message of request.messages) tokens += contentTokens(message.content, tokenizer)
@@ -96,13 +101,17 @@ export class TokenForecast {
   ): Reservation {
     const forecast = this.#modelOf(model)
     const counted = countInput(request, options.tokenizer)
+    const inputTokens = Math.ceil(counted * forecast.correction)
+    // vectors and scores are no tokens
+    if (request._tag === "Embedding" || request._tag === "Rerank")
+      return { counted, inputTokens, outputTokens: 0 }
     const answers = request.n ?? 1
     const allowed = request.maxTokens === undefined ? undefined : request.maxTokens * answers
     const outputTokens =
       options.chargesMaxTokens && allowed !== undefined
         ? allowed
         : Math.min(forecast.output * answers, allowed ?? Number.POSITIVE_INFINITY)
-    return { counted, inputTokens: Math.ceil(counted * forecast.correction), outputTokens }
+    return { counted, inputTokens, outputTokens }
   }
 
   /** What it came to. */

@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-type Source<A, E, R> = Iterable<A> | AsyncIterable<A> | Stream.Stream<A, E, R>
+/** What is worked through. */
+export type Source<A, E, R> = Iterable<A> | AsyncIterable<A> | Stream.Stream<A, E, R>
 
 /** An item with its place in the source, given when it is pulled. */
 interface Item<A> {
@@ -21,9 +22,33 @@ interface Item<A> {
 /** The next item, or none at the end. */
 type Pull<A, E, R> = Effect.Effect<Option.Option<Item<A>>, E, R>
 
-const fromIterable = <A>(source: Iterable<A>): Effect.Effect<Pull<A, never, never>, never, Scope.Scope> =>
+/** Gives each item its index, and knows how many there were in the end, those left out included. */
+interface Indexes {
+  readonly next: () => number
+  readonly total: () => number
+}
+
+const makeIndexes = (leftOut: (index: number) => boolean = () => false): Indexes => {
+  let index = 0
+  const pass = () => {
+    while (leftOut(index)) index++
+    return index
+  }
+  return {
+    next: () => {
+      const next = pass()
+      index++
+      return next
+    },
+    total: pass
+  }
+}
+
+const fromIterable = <A>(
+  source: Iterable<A>,
+  indexes: Indexes
+): Effect.Effect<Pull<A, never, never>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    let index = 0
     let ended = false
     const iterator = yield* Effect.acquireRelease(
       Effect.sync(() => source[Symbol.iterator]()),
@@ -33,25 +58,30 @@ const fromIterable = <A>(source: Iterable<A>): Effect.Effect<Pull<A, never, neve
     return Effect.sync(() => {
       if (ended) return Option.none()
       const next = iterator.next()
-      if (next.done !== true) return Option.some({ index: index++, value: next.value })
+      if (next.done !== true) return Option.some({ index: indexes.next(), value: next.value })
       ended = true
       return Option.none()
     })
   })
 
 const fromStream = <A, E, R>(
-  source: Stream.Stream<A, E, R>
+  source: Stream.Stream<A, E, R>,
+  indexes: Indexes
 ): Effect.Effect<Pull<A, E, R>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const pullChunk = yield* Stream.toPull(source)
     const turn = yield* Effect.makeSemaphore(1)
     let buffer: ReadonlyArray<A> = []
     let at = 0
-    let index = 0
     let ended = false
-    const next: Pull<A, E, R> = Effect.suspend(() => {
-      if (at < buffer.length) return Effect.succeedSome({ index: index++, value: buffer[at++] as A })
-      if (ended) return Effect.succeedNone
+    /** The next item of what has been pulled; `undefined` if more must be pulled first. */
+    const take = (): Option.Option<Item<A>> | undefined => {
+      if (at < buffer.length) return Option.some({ index: indexes.next(), value: buffer[at++] as A })
+      return ended ? Option.none() : undefined
+    }
+    const refill: Pull<A, E, R> = Effect.suspend(() => {
+      const next = take()
+      if (next !== undefined) return Effect.succeed(next)
       return Effect.matchEffect(pullChunk, {
         onFailure: Option.match({
           onNone: () => {
@@ -63,20 +93,35 @@ const fromStream = <A, E, R>(
         onSuccess: (chunk) => {
           buffer = Chunk.toReadonlyArray(chunk)
           at = 0
-          return next
+          return refill
         }
       })
     })
-    return turn.withPermits(1)(next)
+    // one at a time pulls; what has been pulled is taken without waiting for a turn
+    const pulled = turn.withPermits(1)(refill)
+    return Effect.suspend(() => {
+      const next = take()
+      return next === undefined ? pulled : Effect.succeed(next)
+    })
   })
 
-const toPull = <A, E, R>(source: Source<A, E, R>): Effect.Effect<Pull<A, E, R>, never, R | Scope.Scope> => {
-  if (Symbol.iterator in source) return fromIterable(source)
+const toPull = <A, E, R>(
+  source: Source<A, E, R>,
+  indexes: Indexes
+): Effect.Effect<Pull<A, E, R>, never, R | Scope.Scope> => {
+  if (Symbol.iterator in source) return fromIterable(source, indexes)
   if (Symbol.asyncIterator in source) {
     // what an async iterable throws is a defect, as what an iterable throws
-    return fromStream(Stream.orDie(Stream.fromAsyncIterable(source, (cause) => cause)))
+    return fromStream(Stream.orDie(Stream.fromAsyncIterable(source, (cause) => cause)), indexes)
   }
-  return fromStream(source)
+  return fromStream(source, indexes)
+}
+
+export interface Options<E> {
+  readonly concurrency: number
+  readonly atEnd: (total: number) => Effect.Effect<void, E>
+  /** Indexes that the source leaves out. They count at the end. Default: none. */
+  readonly leftOut?: ((index: number) => boolean) | undefined
 }
 
 /**
@@ -86,16 +131,15 @@ const toPull = <A, E, R>(source: Source<A, E, R>): Effect.Effect<Pull<A, E, R>, 
 export const workers = <A, B, E, R, E2>(
   source: Source<A, E, R>,
   f: (index: number, item: A) => Effect.Effect<B, E2>,
-  options: { readonly concurrency: number; readonly atEnd: (total: number) => Effect.Effect<void, E2> }
+  options: Options<E2>
 ): Stream.Stream<B, E | E2, R> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const pull = yield* toPull(source)
+      const indexes = makeIndexes(options.leftOut)
+      const pull = yield* toPull(source, indexes)
       const results = yield* Mailbox.make<B, E | E2>({ capacity: options.concurrency })
-      let total = 0
       const work: Effect.Effect<void, E | E2, R> = Effect.flatMap(pull, (item) => {
         if (Option.isNone(item)) return Effect.void
-        total++
         return Effect.flatMap(f(item.value.index, item.value.value), (result) =>
           Effect.flatMap(results.offer(result), () => work)
         )
@@ -105,7 +149,7 @@ export const workers = <A, B, E, R, E2>(
           concurrency: "unbounded",
           discard: true
         }).pipe(
-          Effect.flatMap(() => options.atEnd(total)),
+          Effect.flatMap(() => options.atEnd(indexes.total())),
           Effect.matchCauseEffect({
             onSuccess: () => results.end,
             onFailure: (cause) => results.failCause(cause)

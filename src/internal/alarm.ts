@@ -1,0 +1,37 @@
+/** One timer, set to the earliest of the times that it was asked for. */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+
+export class Alarm {
+  readonly #ring: () => void
+  #at = Number.POSITIVE_INFINITY
+  #sleeper: Fiber.RuntimeFiber<void> | undefined
+
+  constructor(ring: () => void) {
+    this.#ring = ring
+  }
+
+  /** Rings at this time (epoch milliseconds) at the latest, unless it is stopped before. */
+  set(at: number, clock: Clock.Clock): void {
+    if (at >= this.#at) return
+    this.stop()
+    this.#at = at
+    const millis = Math.max(Math.ceil(at - clock.unsafeCurrentTimeMillis()), 1)
+    this.#sleeper = Effect.runFork(
+      Effect.map(clock.sleep(Duration.millis(millis)), () => {
+        this.#at = Number.POSITIVE_INFINITY
+        this.#sleeper = undefined
+        this.#ring()
+      })
+    )
+  }
+
+  stop(): void {
+    this.#at = Number.POSITIVE_INFINITY
+    this.#sleeper?.unsafeInterruptAsFork(FiberId.none)
+    this.#sleeper = undefined
+  }
+}

@@ -1,21 +1,21 @@
 /**
  * Many requests, every answer, in order.
+ *
+ * @module
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { Checkpoint } from "./Checkpoint.js"
-import * as BatchItem from "./internal/batchItem.js"
+import type * as Layer from "effect/Layer"
+import type * as Stream from "effect/Stream"
+import type { Checkpoint } from "./Checkpoint.js"
+import * as BatchProgress from "./internal/batchProgress.js"
+import * as BatchRun from "./internal/batchRun.js"
 import type { CheckpointError } from "./internal/checkpointError.js"
-import * as Completer from "./internal/completer.js"
-import { workers } from "./internal/workers.js"
+import type * as Completer from "./internal/completer.js"
 import type { Outcome, Settled } from "./Outcome.js"
-import type { RequestInput } from "./Request.js"
+import type { AnswerTo, Chat, ChatFields, Request, RequestInput } from "./Request.js"
 
 /** How a batch is run. */
-export interface Options extends Completer.Options {
+export interface Options extends Completer.Options, BatchProgress.Options {
   /**
    * Requests under way at once, waiting for the limiter included: a whole number, at least 1; anything else is a
    * defect. Default 64. Memory grows with this number, never with the size of the input.
@@ -30,44 +30,18 @@ export interface DurableOptions extends Options {
 }
 
 /** What is asked, one by one. A list, any iterable or async iterable, or a stream that may fail. */
-export type Source<E = never, R = never> =
-  | Iterable<RequestInput>
-  | AsyncIterable<RequestInput>
-  | Stream.Stream<RequestInput, E, R>
+export type Source<E = never, R = never, I extends RequestInput = RequestInput> =
+  | Iterable<I>
+  | AsyncIterable<I>
+  | Stream.Stream<I, E, R>
 
-/** Checked before anything is opened: a batch without workers would end at once, and seal its checkpoint empty. */
-const concurrencyOf = ({ concurrency = 64 }: Options): Effect.Effect<number> =>
-  Number.isSafeInteger(concurrency) && concurrency >= 1
-    ? Effect.succeed(concurrency)
-    : Effect.dieMessage(`The concurrency of a batch is a whole number of at least 1, not ${concurrency}`)
-
-/** How each item is settled, and what is to be done when all are. */
-interface Run<E> {
-  readonly concurrency: number
-  readonly settle: BatchItem.Settle<E>
-  readonly seal: (total: number) => Effect.Effect<void, E>
-}
-
-const open = (
-  options: Options & Partial<DurableOptions>
-): Effect.Effect<Run<CheckpointError>, CheckpointError, Completer.Services | Scope.Scope> =>
-  Effect.gen(function* () {
-    const concurrency = yield* concurrencyOf(options)
-    const completer = yield* Completer.make(options)
-    if (options.checkpoint === undefined) {
-      return { concurrency, settle: BatchItem.settle(completer), seal: () => Effect.void }
-    }
-    const checkpoint = Context.get(yield* Layer.build(options.checkpoint), Checkpoint)
-    return {
-      concurrency,
-      settle: BatchItem.settleDurably(completer, checkpoint),
-      seal: (total: number) => Effect.asVoid(checkpoint.seal(total))
-    }
-  })
+/** The request that an input stands for: a plain object is a chat. */
+type RequestOf<I extends RequestInput> = I extends Request ? I : I extends ChatFields ? Chat : never
 
 /**
  * The outcome of each request, in input order: its answer or its typed error. A batch never fails because a
- * request did; with a checkpoint it fails if the checkpoint cannot be written.
+ * request did; with a checkpoint it fails if the checkpoint cannot be written. What its budget has no room for is a
+ * `BudgetExceededError`: a checkpoint has no row of it, and waits for a run with a higher one.
  *
  * @example
  * import { batch, Chat, OpenAILive } from "floodgate"
@@ -85,17 +59,17 @@ const open = (
  * Effect.runPromise(program.pipe(Effect.provide(OpenAILive)))
  */
 export const batch: {
-  (
-    requests: Iterable<RequestInput>,
+  <I extends RequestInput>(
+    requests: Iterable<I>,
     options?: Options
-  ): Effect.Effect<Array<Outcome>, never, Completer.Services>
-  (
-    requests: Iterable<RequestInput>,
+  ): Effect.Effect<Array<Outcome<AnswerTo<I>>>, never, Completer.Services>
+  <I extends RequestInput>(
+    requests: Iterable<I>,
     options: DurableOptions
-  ): Effect.Effect<Array<Outcome>, CheckpointError, Completer.Services>
-} = (requests: Iterable<RequestInput>, options: Options & Partial<DurableOptions> = {}) =>
+  ): Effect.Effect<Array<Outcome<AnswerTo<I>>>, CheckpointError, Completer.Services>
+} = <I extends RequestInput>(requests: Iterable<I>, options: Options & Partial<DurableOptions> = {}) =>
   Effect.scoped(
-    Effect.flatMap(open(options), ({ concurrency, seal, settle }) =>
+    Effect.flatMap(BatchRun.open(options, BatchProgress.sizeOf(requests)), ({ concurrency, seal, settle }) =>
       Effect.tap(
         Effect.forEach(
           requests,
@@ -105,25 +79,23 @@ export const batch: {
         (outcomes) => seal(outcomes.length)
       )
     )
-    // without a checkpoint nothing fails, which the overloads say
-  ) as Effect.Effect<Array<Outcome>, never, Completer.Services>
+    // without a checkpoint nothing fails, and the kind of a request decides the kind of its answer
+  ) as Effect.Effect<Array<Outcome<AnswerTo<I>>>, never, Completer.Services>
 
 /**
  * Outcomes as they finish, each with its index: for inputs that do not fit into memory. The source is pulled
  * one request at a time, never further ahead than the concurrency.
  */
 export const batchStream: {
-  <E = never, R = never>(
-    source: Source<E, R>,
+  <I extends RequestInput, E = never, R = never>(
+    source: Source<E, R, I>,
     options?: Options
-  ): Stream.Stream<Settled, E, R | Completer.Services>
-  <E = never, R = never>(
-    source: Source<E, R>,
+  ): Stream.Stream<Settled<RequestOf<I>>, E, R | Completer.Services>
+  <I extends RequestInput, E = never, R = never>(
+    source: Source<E, R, I>,
     options: DurableOptions
-  ): Stream.Stream<Settled, E | CheckpointError, R | Completer.Services>
-} = <E, R>(source: Source<E, R>, options: Options & Partial<DurableOptions> = {}) =>
-  Stream.unwrapScoped(
-    Effect.map(open(options), ({ concurrency, seal, settle }) =>
-      workers(source, settle, { concurrency, atEnd: seal })
-    )
-  ) as Stream.Stream<Settled, E, R | Completer.Services>
+  ): Stream.Stream<Settled<RequestOf<I>>, E | CheckpointError, R | Completer.Services>
+} = <I extends RequestInput, E, R>(
+  source: Source<E, R, I>,
+  options: Options & Partial<DurableOptions> = {}
+) => BatchRun.stream(source, options) as Stream.Stream<Settled<RequestOf<I>>, E, R | Completer.Services>

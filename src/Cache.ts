@@ -14,7 +14,7 @@
  * version, and is the same in every release that has this version. Below it, answers are apart by namespace.
  *
  * **Modes**, of a run (option `cache` of `batch` and `complete`) or of one request (its field `cache.mode`, which
- * comes first):
+ * comes first, but for a run's `replay`: then nothing is sent, whatever a request says):
  *
  * - `readWrite`, the default: a stored answer is given, a new one is stored.
  * - `bypass`: neither; each request is a call of its own.
@@ -30,8 +30,17 @@
  * takes a lease on it, and others wait until the answer is stored, or the lease has ended with the call or the process
  * of its holder.
  *
- * A cache that fails is a miss and a warning, never a failed request.
+ * Under `refresh` and `readOnly` equal requests share a call only while it is under way: one that comes after its end
+ * finds no answer that it may be given, and makes a call of its own. Under `bypass` none is shared.
+ *
+ * A cache that fails while requests are made is a miss and a warning, never a failed request. One that cannot be
+ * opened, such as a file that is no cache or a server that is away, fails the layer, before anything is sent: a
+ * mistyped name must not be paid for with every answer once more.
+ *
+ * @module
  */
+
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -42,11 +51,13 @@ import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { CacheStore, CacheStoreError, type Totals } from "./CacheStore.js"
+import { CacheStore, type CacheStoreError, type Totals } from "./CacheStore.js"
 import * as CacheAnswers from "./internal/cacheAnswers.js"
 import * as CacheEntry from "./internal/cacheEntry.js"
 import { cacheKey } from "./internal/cacheKey.js"
-import { makeMemoryStore } from "./internal/cacheStoreMemory.js"
+import { modeOf } from "./internal/cacheMode.js"
+import { wellFormed } from "./internal/cacheNamespace.js"
+import * as CacheStores from "./internal/cacheStores.js"
 import type { RedisClient } from "./internal/redisClient.js"
 import { CacheMissError, type LlmError } from "./LlmError.js"
 import { type CacheControl, fromInput, type Request, type RequestInput } from "./Request.js"
@@ -61,6 +72,7 @@ export type Mode = NonNullable<CacheControl["mode"]>
 /** Where an answer came from: the store, an equal request that was already under way, or a call of its own. */
 export type Origin = "store" | "flight" | "call"
 
+/** An answer, and where it came from. */
 export interface Hit {
   readonly response: Response
   readonly origin: Origin
@@ -82,13 +94,14 @@ export interface Stats {
   readonly failures: number
 }
 
+/** A cache: what is stored, and what is under way. */
 export interface Service {
   /** `false` where nothing is ever stored: then keys need not be made. */
   readonly enabled: boolean
   /**
-   * The answer under this key of {@link cacheKey}: stored, or that of an equal call under way, or the answer of `call`,
+   * The answer under this key of `cacheKey`: stored, or that of an equal call under way, or the answer of `call`,
    * stored before it is given. `call` runs until its last asker is gone: an interrupted one takes no other down.
-   * The request's own `cache` comes before the `mode` of the run.
+   * The request's own `cache` comes before the `mode` of the run, unless that is `replay`.
    */
   readonly getOrCall: <R>(
     key: string,
@@ -144,7 +157,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
   Effect.gen(function* () {
     const store = yield* CacheStore
     const scope = yield* Effect.scope
-    const ownNamespace = options.namespace ?? ""
+    const ownNamespace = wellFormed(options.namespace ?? "")
     const timeToLive = Duration.toMillis(options.timeToLive ?? Duration.infinity)
     const storable = options.storeIncomplete === true ? CacheEntry.isAnswer : CacheEntry.isComplete
     const flights = new Map<string, Flight>()
@@ -227,19 +240,19 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
             if (stored !== undefined) {
               return Effect.as(land(id, flight, Exit.succeed(stored)), hit(stored, "store"))
             }
+            // what has been paid for is stored, also if the last asker leaves meanwhile
             const concluded =
               mode === "readOnly"
-                ? call
-                : Effect.matchCauseEffect(call, {
-                    onFailure: (cause) => Effect.zipRight(answers.release(question), Effect.failCause(cause)),
+                ? Effect.interruptible(call)
+                : Effect.matchCauseEffect(Effect.interruptible(call), {
+                    onFailure: (cause) =>
+                      Effect.zipRight(
+                        Cause.isInterrupted(cause) ? answers.abandon(question) : answers.release(question),
+                        Effect.failCause(cause)
+                      ),
                     onSuccess: (response) => Effect.as(conclude(question, request, response), response)
                   })
-            const flown = Effect.flatMap(
-              Effect.exit(
-                Effect.onInterrupt(Effect.interruptible(concluded), () => answers.abandon(question))
-              ),
-              (exit) => land(id, flight, exit)
-            )
+            const flown = Effect.flatMap(Effect.exit(concluded), (exit) => land(id, flight, exit))
             const landing = wait(id, flight)
             return Effect.flatMap(Effect.forkIn(flown, scope), (fiber) => {
               flight.fiber = fiber
@@ -255,9 +268,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
     const getOrCall: Service["getOrCall"] = (key, call, asking) =>
       Effect.suspend(() => {
         const control = asking.request.cache
-        const mode = control?.mode ?? asking.mode ?? "readWrite"
+        const mode = modeOf(asking.request, asking.mode)
         if (mode === "bypass") return Effect.map(call, (response) => hit(response, "call"))
-        const namespace = control?.namespace ?? ownNamespace
+        const namespace = control?.namespace === undefined ? ownNamespace : wellFormed(control.namespace)
         const question: CacheAnswers.Question = {
           namespace,
           key,
@@ -289,9 +302,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       enabled: true,
       getOrCall,
       stats: Effect.sync(() => ({ ...counts })),
-      totals: (namespace = ownNamespace) => store.totals(namespace),
-      invalidate: (keys, namespace = ownNamespace) => store.remove(namespace, keys),
-      clear: (namespace = ownNamespace) => store.remove(namespace, "all")
+      totals: (namespace = ownNamespace) => store.totals(wellFormed(namespace)),
+      invalidate: (keys, namespace = ownNamespace) => store.remove(wellFormed(namespace), keys),
+      clear: (namespace = ownNamespace) => store.remove(wellFormed(namespace), "all")
     }
   })
 
@@ -338,10 +351,7 @@ export interface MemoryOptions extends Omit<Options, "lease"> {
  * makes room.
  */
 export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<Cache> =>
-  Layer.provide(
-    layer(options),
-    Layer.sync(CacheStore, () => makeMemoryStore(options.capacity ?? 10_000))
-  )
+  Layer.provide(layer(options), CacheStores.memory(options.capacity ?? 10_000))
 
 /** What {@link layerSqlite} takes. */
 export interface SqliteOptions extends Options {
@@ -359,19 +369,7 @@ export interface SqliteOptions extends Options {
  * or is not a cache that this version knows.
  */
 export const layerSqlite = (options: SqliteOptions): Layer.Layer<Cache, CacheStoreError> =>
-  Layer.provide(
-    layer(options),
-    // loaded when used: the native module is no cost to those who keep answers elsewhere
-    Layer.unwrapEffect(
-      Effect.map(
-        Effect.tryPromise({
-          try: () => import("./internal/cacheStoreSqlite.js"),
-          catch: (cause) => new CacheStoreError({ message: "SQLite could not be loaded", cause })
-        }),
-        (sqlite) => sqlite.layer(options)
-      )
-    )
-  )
+  Layer.provide(layer(options), CacheStores.sqlite(options))
 
 /** What {@link layerRedis} takes: a `url` or a `client`. */
 export interface RedisOptions extends Options {
@@ -391,20 +389,7 @@ export interface RedisOptions extends Options {
  * if the server cannot be reached at the start; later that is a miss.
  */
 export const layerRedis = (options: RedisOptions): Layer.Layer<Cache, CacheStoreError> =>
-  Layer.provide(
-    layer(options),
-    Layer.scoped(
-      CacheStore,
-      Effect.flatMap(
-        // loaded when used, as its client is
-        Effect.tryPromise({
-          try: () => import("./internal/cacheStoreRedis.js"),
-          catch: (cause) => new CacheStoreError({ message: "the Redis store could not be loaded", cause })
-        }),
-        (redis) => redis.make(options)
-      )
-    )
-  )
+  Layer.provide(layer(options), CacheStores.redis(options))
 
 const nothingDone: Stats = { hits: 0, misses: 0, shared: 0, stored: 0, refused: 0, failures: 0 }
 
@@ -412,7 +397,7 @@ const nothingDone: Stats = { hits: 0, misses: 0, shared: 0, stored: 0, refused: 
 export const layerNone: Layer.Layer<Cache> = Layer.succeed(Cache, {
   enabled: false,
   getOrCall: (key, call, { mode, request }) =>
-    (request.cache?.mode ?? mode) === "replay"
+    modeOf(request, mode) === "replay"
       ? notStored(key)
       : Effect.map(call, (response) => hit(response, "call")),
   stats: Effect.succeed(nothingDone),

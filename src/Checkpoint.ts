@@ -15,16 +15,21 @@
  * Lines that arrive while a sync runs share the next one (group commit), so a line waits for two syncs at
  * most, and what was reported survives `kill -9` and loss of power.
  *
- * Beside the output `OUT` a run keeps `OUT.lock` (who runs) and `OUT.journal` (calls begun); both are gone
+ * Beside the output `OUT` a run keeps `OUT.lock` (who runs) and `OUT.journal` (calls begun, and what was paid so far,
+ * where there is a `Ledger`); both are gone
  * after `seal`. Answers that no input line asks for any more are not thrown away: `seal` moves them to
- * `OUT.superseded.jsonl`.
+ * `OUT.superseded.jsonl`. A later run that asks for them again gets them from there, and its `seal` moves them back.
+ *
+ * @module
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { SpendingStore } from "./internal/budgetRecord.js"
 import { CheckpointError } from "./internal/checkpointError.js"
 import * as CheckpointFile from "./internal/checkpointFile.js"
+import type { Books } from "./internal/ledgerBooks.js"
 
 /**
  * Why a checkpoint cannot be used. `message` says what happened and what to do.
@@ -46,7 +51,7 @@ export interface StoredRow {
   readonly line: string
   /** The line, parsed. */
   readonly value: unknown
-  /** Its number among the rows found; for `keep`. */
+  /** Which of the rows found it is; for `keep`. */
   readonly row: number
 }
 
@@ -79,15 +84,22 @@ export class Checkpoint extends Context.Tag("floodgate/Checkpoint")<
   {
     readonly found: Found
 
-    /** Whether a stored row of any status has this key. Takes nothing. */
+    /** Whether a stored row of any status, or one that was set aside, has this key. Takes nothing. */
     readonly has: (key: string) => Effect.Effect<boolean>
 
     /**
-     * The stored success of this key's next occurrence, in file order; none when all were given. If the
+     * The stored success of this key's next occurrence, in file order, and then of those that were set aside in
+     * `OUT.superseded.jsonl`; none when all were given. If the
      * row cannot be used, ask again: another one may follow. A row that is given and not kept counts as
      * superseded.
      */
     readonly restore: (key: string) => Effect.Effect<Option.Option<StoredRow>, CheckpointError>
+
+    /**
+     * The stored failure of this key's next occurrence: for a run that does not ask all of its requests again, and
+     * keeps what became of the others.
+     */
+    readonly restoreFailure: (key: string) => Effect.Effect<Option.Option<StoredRow>, CheckpointError>
 
     /**
      * Keep a restored row as row `index` of this run; its `index` is put right by `seal`. Give `line` if
@@ -106,10 +118,27 @@ export class Checkpoint extends Context.Tag("floodgate/Checkpoint")<
     readonly finish: (key: string, index: number, line: string) => Effect.Effect<void, CheckpointError>
 
     /**
-     * End of a run over `total` rows: puts the file in input order, in one atomic step, and removes the
-     * journal. Fails with `Incomplete` if an index below `total` has no row. Nothing can be written after.
+     * Has sums of the run written beside its rows: `take` gives what was added since it last gave some, and is asked
+     * before each group of rows is written, so that what a row's attempts cost is durable before the row is. Returns
+     * what earlier runs of this output had written, unless it was returned before. All of it is gone after `seal`.
      */
-    readonly seal: (total: number) => Effect.Effect<Sealed, CheckpointError>
+    readonly account: (take: () => Books | undefined) => Books | undefined
+
+    /** What earlier runs of this output spent, and where a budget writes down what this one does. Gone after `seal`. */
+    readonly spending: SpendingStore
+
+    /** Writes the rows so far to another file, in input order. Before `seal`, and not where there are none yet. */
+    readonly snapshot: (target: string, total: number) => Effect.Effect<void, CheckpointError>
+
+    /**
+     * End of a run over `total` rows: puts the file in input order, in one atomic step, and removes the
+     * journal. Fails with `Incomplete` if an index below `total` has no row, unless it `isLeftOut`: a run need not
+     * ask all there is to ask. Nothing can be written after.
+     */
+    readonly seal: (
+      total: number,
+      isLeftOut?: ((index: number) => boolean) | undefined
+    ) => Effect.Effect<Sealed, CheckpointError>
   }
 >() {}
 
@@ -126,8 +155,12 @@ export const layerNone: Layer.Layer<Checkpoint> = Layer.succeed(Checkpoint, {
   found: { success: 0, failed: 0, unknown: [], resent: [], cut: Option.none(), corrupt: 0 },
   has: () => Effect.succeed(false),
   restore: () => Effect.succeedNone,
+  restoreFailure: () => Effect.succeedNone,
   keep: () => Effect.void,
+  account: () => undefined,
+  spending: { id: "", earlier: { money: 0n, tokens: 0 }, write: () => Effect.void },
   begin: () => Effect.void,
   finish: () => Effect.void,
+  snapshot: () => Effect.void,
   seal: () => Effect.succeed({ rewritten: false, superseded: 0 })
 })

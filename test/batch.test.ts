@@ -20,7 +20,7 @@ import {
   Retry
 } from "floodgate"
 
-const promptOf = (request: Request.Request): string => {
+const promptOf = (request: Request.Chat): string => {
   const content = request.messages.at(-1)?.content
   return typeof content === "string" ? content : ""
 }

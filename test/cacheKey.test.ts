@@ -29,7 +29,7 @@ const base = {
   ],
   toolChoice: "auto",
   parallelToolCalls: false,
-  reasoningEffort: "low",
+  thinking: "low",
   verbosity: "low",
   serviceTier: "default",
   store: false,
@@ -59,7 +59,7 @@ describe("cacheKey", () => {
       tools: [{ type: "function", name: "g" }],
       toolChoice: "none",
       parallelToolCalls: true,
-      reasoningEffort: "high",
+      thinking: "high",
       verbosity: "high",
       serviceTier: "flex",
       store: true,
@@ -156,7 +156,7 @@ describe("cacheKey", () => {
   })
 
   it("is the same in every release of this version", () => {
-    expect(keyOf(new Chat(base))).toBe("mjN_gO5l-qE6ZzbblJgIBQepKnOTxrYgA8eLozcrN1k")
+    expect(keyOf(new Chat(base))).toBe("KpS2U7BjWLU9JS_j64YPYKEInepU1R8ylX8ZFX-xlKg")
     expect(keyOf(Chat.prompt("Why is the sky blue?", { model: "gpt-4.1-mini" }))).toBe(
       "M10kmgb9gDb7xT-jVkDCrTNSKT2B2AjaKoVxpSx3PR8"
     )

@@ -5,7 +5,17 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { batch, Cache, Chat, complete, LlmError, Mock, type Request, type Response } from "floodgate"
+import {
+  batch,
+  Cache,
+  Chat,
+  complete,
+  Embedding,
+  LlmError,
+  Mock,
+  type Request,
+  type Response
+} from "floodgate"
 
 /** Answers "answer 1", "answer 2", …, each after a second if `slow`. */
 const numbered = (slow = false) => {
@@ -92,6 +102,27 @@ describe("cache modes", () => {
       )
       assert.strictEqual(missing._tag, "CacheMissError")
       assert.strictEqual(mock.counter.calls, 1)
+    })
+  )
+
+  it.effect("a run's replay sends nothing, whatever its requests say, with a cache or without", () =>
+    Effect.gen(function* () {
+      const mock = numbered()
+      const modes = ["readWrite", "bypass", "refresh", "readOnly"] as const
+      const requests = [
+        ...modes.map((mode) => Chat.prompt(`unknown to ${mode}`, { cache: { mode } })),
+        new Embedding({ input: ["a", "b"], cache: { mode: "bypass" } })
+      ]
+      const layers = [Cache.layerMemory(), Cache.layerNone]
+      for (const cache of layers) {
+        const outcomes = yield* Effect.provide(
+          batch(requests, { cache: "replay" }),
+          Layer.merge(mock.layer, cache)
+        )
+        const tags = outcomes.map((outcome) => (Either.isLeft(outcome) ? outcome.left._tag : "answered"))
+        assert.deepStrictEqual(tags, new Array(requests.length).fill("CacheMissError"))
+      }
+      assert.strictEqual(mock.counter.calls, 0)
     })
   )
 
@@ -225,6 +256,9 @@ describe("cache modes", () => {
       { mode: "sometimes" },
       { timeToLive: "soon" },
       { timeToLive: -1 },
+      { timeToLive: "-5 seconds" },
+      // half of a surrogate pair comes back from no store
+      { namespace: "n\ud800" },
       { sample: 0.5 }
     ]) {
       // what a line of JSON may hold

@@ -103,6 +103,21 @@ describe("Cache.layerSqlite", () => {
     })
   )
 
+  it.scopedLive("takes leases under any namespace, also half of a surrogate pair and one with slashes", () =>
+    Effect.gen(function* () {
+      const filename = yield* filenameIn
+      for (const namespace of ["n\ud800", "a/b/"]) {
+        const { counter, layer } = counting()
+        const ask = Effect.provide(
+          Effect.zipRight(complete(Chat.prompt("a")), complete(Chat.prompt("a"))),
+          Layer.merge(layer, Cache.layerSqlite({ filename, namespace }))
+        )
+        assert.strictEqual((yield* Effect.timeout(ask, "20 seconds")).text, "answer 1")
+        assert.strictEqual(counter.calls, 1)
+      }
+    })
+  )
+
   it.scopedLive("keeps within its bound, dropping what was stored first", () =>
     Effect.gen(function* () {
       const filename = yield* filenameIn

@@ -1,4 +1,5 @@
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -174,6 +175,58 @@ describe("rows", () => {
         expect(rowsOf(`${out}.superseded.jsonl`).length).toBe(answers.length - common)
       }),
     { fastCheck: { numRuns: 30 }, timeout: 20_000 }
+  )
+
+  it.scoped("superseded rows are moved once, also if the run is killed before the output is in order", () =>
+    Effect.gen(function* () {
+      const { out } = yield* output
+      yield* runAll(out, ["a", "b", "c"])
+      copyFileSync(out, `${out}.before`)
+      const moved = () => rowsOf(`${out}.superseded.jsonl`).map(({ meta }) => meta.key)
+      yield* runAll(out, ["a"])
+      expect(moved()).toEqual(["b", "c"])
+      // as if it had been killed between the two
+      copyFileSync(`${out}.before`, out)
+      expect((yield* runAll(out, ["a"])).sealed.superseded).toBe(2)
+      expect(moved()).toEqual(["b", "c"])
+      // or in the middle of the first
+      copyFileSync(`${out}.before`, out)
+      const [first = ""] = readFileSync(`${out}.superseded.jsonl`, "utf8").split("\n")
+      writeFileSync(`${out}.superseded.jsonl`, `${first}\n{"index":2,"cus`)
+      yield* runAll(out, ["a"])
+      const lines = readFileSync(`${out}.superseded.jsonl`, "utf8").split("\n")
+      expect(lines).toEqual([line(1, "b"), '{"index":2,"cus', line(2, "c"), ""])
+    })
+  )
+
+  it.scoped("superseded rows that are asked for again are used again, and moved back", () =>
+    Effect.gen(function* () {
+      const { folder, out } = yield* output
+      const all = ["a", "b", "c", "d"]
+      yield* runAll(out, all)
+      const text = readFileSync(out, "utf8")
+      yield* runAll(out, ["c"])
+      const aside = readFileSync(`${out}.superseded.jsonl`, "utf8")
+      // a run that ends before its end leaves them where they are
+      yield* open(out, (checkpoint) =>
+        Effect.gen(function* () {
+          expect(yield* checkpoint.has("a")).toBe(true)
+          yield* checkpoint.keep(Option.getOrThrow(yield* checkpoint.restore("a")), 0)
+          expect(Option.isNone(yield* checkpoint.restore("a"))).toBe(true)
+        })
+      )
+      expect(readFileSync(`${out}.superseded.jsonl`, "utf8")).toBe(aside)
+      const some = yield* runAll(out, ["d", "c", "a"])
+      expect(some.called).toEqual([])
+      expect(shown(out)).toEqual(["0 d success", "1 c success", "2 a success"])
+      expect(rowsOf(`${out}.superseded.jsonl`).map(({ meta }) => meta.key)).toEqual(["b"])
+      expect((yield* runAll(out, all)).called).toEqual([])
+      expect(readFileSync(out, "utf8")).toBe(text)
+      expect(readdirSync(folder)).toEqual(["out.jsonl"])
+      // nothing is lost on the way through nothing
+      yield* runAll(out, [])
+      expect((yield* runAll(out, all)).called).toEqual([])
+    })
   )
 
   it.scoped("a kept row keeps its bytes but for its index, or takes the line given for it", () =>

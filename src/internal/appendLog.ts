@@ -36,6 +36,8 @@ export interface Options {
   readonly open: Effect.Effect<OpenFile, CheckpointError>
   /** Opens the file anew, as `open` says, when it has grown by more than this many bytes since. Default never. */
   readonly reopenAbove?: number
+  /** Runs before each group of lines is written: what has to be durable before they are. Default: nothing. */
+  readonly before?: Effect.Effect<void, CheckpointError>
   /** Whether a line must survive loss of power. Default `true`. */
   readonly durable?: boolean
 }
@@ -127,6 +129,7 @@ export const make = (options: Options): Effect.Effect<AppendLog> =>
     }
 
     const commit = Effect.fnUntraced(function* (group: ReadonlyArray<Entry>) {
+      if (options.before !== undefined) yield* options.before
       if (file === undefined || size - file.size > reopenAbove) {
         const old = file
         if (old !== undefined) yield* io("close", path, () => old.handle.close())

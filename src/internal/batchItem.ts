@@ -8,31 +8,38 @@ import * as Option from "effect/Option"
 import type { Checkpoint } from "../Checkpoint.js"
 import type { LlmError } from "../LlmError.js"
 import type { Settled } from "../Outcome.js"
-import type { Request, RequestInput } from "../Request.js"
+import { type Request, type RequestInput, withModel } from "../Request.js"
 import type { Resolved } from "../Router.js"
 import { cacheKey } from "./cacheKey.js"
 import type { CheckpointError } from "./checkpointError.js"
 import type { Completer } from "./completer.js"
 import * as OutcomeLine from "./outcomeLine.js"
+import * as SchemaCheck from "./schemaCheck.js"
 
 type CheckpointService = Context.Tag.Service<Checkpoint>
 
 /** Settles the request at `index` of the input. */
-export type Settle<E> = (index: number, input: RequestInput) => Effect.Effect<Settled, E>
+export type Settle<E> = (index: number, input: RequestInput) => Effect.Effect<Settled<Request>, E>
 
-const unreadable = (index: number, error: LlmError, key?: string): Settled => ({
+const unreadable = (index: number, error: LlmError, key?: string): Settled<Request> => ({
   index,
   request: undefined,
   outcome: Either.left(error),
   meta: { attempts: 0, cached: false, latencyMs: 0, ...(key === undefined ? undefined : { key }) }
 })
 
-/** Without a checkpoint: nothing is restored and nothing written. */
+/**
+ * Without a checkpoint: nothing is restored and nothing written. `onUnreadable` is told the class of the error of what
+ * cannot be asked.
+ */
 export const settle =
-  (completer: Completer): Settle<never> =>
+  (completer: Completer, onUnreadable: (tag: string) => void): Settle<never> =>
   (index, input) =>
     Effect.matchEffect(completer.resolve(input), {
-      onFailure: (error) => Effect.succeed(unreadable(index, error)),
+      onFailure: (error) => {
+        onUnreadable(error._tag)
+        return Effect.succeed(unreadable(index, error))
+      },
       onSuccess: (resolved) =>
         Effect.map(completer.complete<never>(resolved, {}), ({ meta, outcome }) => ({
           index,
@@ -42,58 +49,121 @@ export const settle =
         }))
     })
 
-/** The stored answer to this request, kept as row `index` of this run. */
-const restore = (
+/** The stored answer to a request. */
+export interface Restored {
+  readonly settled: Settled<Request>
+  /** Makes it the row of its index in this run. */
+  readonly keep: Effect.Effect<void, CheckpointError>
+  /** Whether the stored line stays as it is: then keeping it takes no time. */
+  readonly isCurrent: boolean
+}
+
+/** The stored answer to this request as row `index` of this run, to be kept. */
+export const restore = (
   checkpoint: CheckpointService,
   key: string,
   index: number,
-  request: Request
-): Effect.Effect<Settled | undefined, CheckpointError> =>
-  Effect.flatMap(
-    checkpoint.restore(key),
-    Option.match({
-      onNone: () => Effect.succeed(undefined),
-      onSome: (row) => {
-        const restored = OutcomeLine.decode(row.value, request)
-        // a row that another program has edited out of shape: there may be a better one
-        if (restored === undefined) return restore(checkpoint, key, index, request)
-        const { isCurrent, meta, outcome } = restored
-        const { resumed: _, ...written } = meta
-        const line = isCurrent ? undefined : OutcomeLine.encode({ index, request, outcome, meta: written })
-        return Effect.as(checkpoint.keep(row, index, line), { index, request, outcome, meta })
-      }
-    })
-  )
+  request: Request,
+  encoding?: OutcomeLine.Encoding
+): Effect.Effect<Restored | undefined, CheckpointError> =>
+  Effect.flatMap(checkpoint.restore(key), (found) => {
+    if (Option.isNone(found)) return Effect.succeed(undefined)
+    const row = found.value
+    const restored = OutcomeLine.decode(row.value, request, encoding)
+    // a row that another program has edited out of shape: there may be a better one
+    if (restored === undefined) return restore(checkpoint, key, index, request, encoding)
+    const { isCurrent, meta } = restored
+    const check = SchemaCheck.of(request)
+    const outcome =
+      check === undefined
+        ? restored.outcome
+        : Either.flatMap(restored.outcome, (response) => SchemaCheck.read(response, check))
+    // an answer that fitted another schema than this one is asked for anew
+    if (Either.isLeft(outcome)) return restore(checkpoint, key, index, request, encoding)
+    const settled = { index, request, outcome, meta }
+    if (isCurrent) return Effect.succeed({ settled, keep: checkpoint.keep(row, index), isCurrent })
+    const { resumed: _, ...written } = meta
+    const line = OutcomeLine.encode({ index, request, outcome, meta: written }, encoding)
+    return Effect.succeed({ settled, keep: checkpoint.keep(row, index, line), isCurrent })
+  })
+
+/**
+ * The same for a request whose model was drawn: it keeps the one that it was drawn in an earlier run, also when the
+ * weights have changed since.
+ */
+export const restoreDrawn = (
+  checkpoint: CheckpointService,
+  key: string,
+  index: number,
+  { others = [], request, source }: Resolved,
+  encoding?: OutcomeLine.Encoding
+): Effect.Effect<Restored | undefined, CheckpointError> =>
+  Effect.flatMap(restore(checkpoint, key, index, request, encoding), (restored) => {
+    const [model, ...rest] = others
+    if (restored !== undefined || model === undefined) return Effect.succeed(restored)
+    const other = { request: withModel(request, model), source, others: rest }
+    return restoreDrawn(checkpoint, cacheKey(other), index, other, encoding)
+  })
+
+export interface Durably {
+  /** Is told of the outcomes of earlier runs. */
+  readonly onRestored: (settled: Settled<Request>) => void
+  /** As without a checkpoint. */
+  readonly onUnreadable: (tag: string) => void
+  /** Is told of each request that was not asked to its end, for there was no room in the budget. */
+  readonly onUnasked: () => void
+  /** How vectors are written. */
+  readonly encoding: OutcomeLine.Encoding | undefined
+}
 
 /** With a checkpoint: an outcome is durable before it is given. */
 export const settleDurably = (
   completer: Completer,
-  checkpoint: CheckpointService
+  checkpoint: CheckpointService,
+  { encoding, onRestored, onUnasked, onUnreadable }: Durably
 ): Settle<CheckpointError> => {
-  const finish = (key: string, settled: Settled) =>
-    Effect.as(checkpoint.finish(key, settled.index, OutcomeLine.encode(settled)), settled)
+  const finish = (key: string, settled: Settled<Request>) =>
+    Effect.as(checkpoint.finish(key, settled.index, OutcomeLine.encode(settled, encoding)), settled)
 
   // an answer that has come is written down, whatever happens to the run meanwhile
   const ask = (index: number, key: string, resolved: Resolved) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        restore(completer.complete(resolved, { key, beforeCall: checkpoint.begin(key) })),
-        ({ meta, outcome }) =>
-          finish(key, { index, request: resolved.request, outcome, meta: { ...meta, key } })
+    Effect.uninterruptibleMask((restore) => {
+      let isBegun = false
+      const beforeCall = Effect.suspend(() => {
+        isBegun = true
+        return checkpoint.begin(key)
+      })
+      return Effect.flatMap(
+        restore(completer.complete(resolved, { key, beforeCall })),
+        ({ meta, outcome }) => {
+          const settled = { index, request: resolved.request, outcome, meta: { ...meta, key } }
+          if (Either.isLeft(outcome) && outcome.left._tag === "BudgetExceededError") {
+            onUnasked()
+            // a row that is not there is asked by the next run
+            if (!isBegun) return Effect.succeed(settled)
+          }
+          return finish(key, settled)
+        }
       )
-    )
+    })
 
   return (index, input) =>
     Effect.matchEffect(completer.resolve(input), {
       onFailure: (error) => {
         // what cannot be read as a request has no identity, and is tried again by the next run
         const key = `unreadable-${index}`
+        onUnreadable(error._tag)
         return finish(key, unreadable(index, error, key))
       },
       onSuccess: (resolved) => {
         const key = cacheKey(resolved)
-        return Effect.flatMap(restore(checkpoint, key, index, resolved.request), (settled) =>
-          settled === undefined ? ask(index, key, resolved) : Effect.succeed(settled)
+        return Effect.flatMap(restoreDrawn(checkpoint, key, index, resolved, encoding), (restored) =>
+          restored === undefined
+            ? ask(index, key, resolved)
+            : Effect.map(restored.keep, () => {
+                onRestored(restored.settled)
+                return restored.settled
+              })
         )
       }
     })

@@ -1,12 +1,16 @@
 /** A cache store in Redis (5 or later), by itself or as a cluster, shared by any number of processes. */
+import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { CacheStoreError, type Service } from "../CacheStore.js"
+import * as Stream from "effect/Stream"
+import { CacheStoreError, type Contents, type Service } from "../CacheStore.js"
+import { tally } from "./cacheSummary.js"
 import { connect, makeScript, type RedisClient } from "./redisClient.js"
 
 export interface Options {
@@ -67,9 +71,26 @@ for _, key in ipairs(page[2]) do
 end
 return { page[1], #page[2], bytes }`
 
+/**
+ * Looks through the answers a part at a time: ARGV as above, but last whether their values are wanted. Returns the next
+ * cursor, and of each answer its key, its milliseconds to live, its bytes, and its value or an empty text.
+ */
+const look = `
+local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 100)
+local found = {}
+for _, key in ipairs(page[2]) do
+  local value = ARGV[3] == 'values' and redis.call('GET', key) or ''
+  local bytes = ARGV[3] == 'values' and #(value or '') or redis.call('STRLEN', key)
+  local millis = redis.call('PTTL', key)
+  if millis ~= -2 then found[#found + 1] = { key, millis, bytes, value or '' } end
+end
+return { page[1], found }`
+
 const decodeValues = Schema.decodeUnknownEither(Schema.Array(Schema.NullOr(Schema.String)))
 const decodeNumbers = Schema.decodeUnknownEither(Schema.Array(Schema.Number))
 const decodePage = Schema.decodeUnknownEither(Schema.Tuple(Schema.String, Schema.Number, Schema.Number))
+const Seen = Schema.Tuple(Schema.String, Schema.Number, Schema.Number, Schema.String)
+const decodeLook = Schema.decodeUnknownEither(Schema.Tuple(Schema.String, Schema.Array(Seen)))
 
 const unread = () => storeError("Redis: an answer that cannot be read")
 
@@ -93,20 +114,78 @@ export const make = (options: Options): Effect.Effect<Service, CacheStoreError, 
       take: makeScript(client, take, given),
       release: makeScript(client, release, given),
       remove: makeScript(client, remove, given),
-      walk: makeScript(client, walk, given)
+      walk: makeScript(client, walk, given),
+      look: makeScript(client, look, given)
     }
 
     // Escaped, a namespace has no braces and no pattern: its keys are in one slot, and a script may have them all.
+    const prefix = options.prefix ?? "floodgate:"
     const baseOf = (namespace: string) =>
-      `${options.prefix ?? "floodgate:"}{cache:${encodeURIComponent(namespace).replaceAll("*", "%2A")}}:`
+      `${prefix}{cache:${encodeURIComponent(namespace).replaceAll("*", "%2A")}}:`
     const answerOf = (base: string, key: string) => `${base}answer:${key}`
     const leaseOf = (base: string, key: string) => `${base}lease:${key}`
     const both = (base: string, keys: ReadonlyArray<string>) =>
       keys.flatMap((key) => [answerOf(base, key), leaseOf(base, key)])
 
+    const patternOf = (base: string) => escapePattern(prefix) + answerOf(base, "*").slice(prefix.length)
+
+    /** The namespace and the key of an answer; what another program keeps under such a name has none. */
+    const placeOf = (id: string) => {
+      const [, namespace, key] = /^\{cache:([^{}]*)\}:answer:([\w-]+)$/.exec(id.slice(prefix.length)) ?? []
+      return namespace === undefined || key === undefined
+        ? []
+        : [{ namespace: decodeURIComponent(namespace), key }]
+    }
+
+    const lookAll = (namespace: string | undefined, wanted: "values" | "sizes") => {
+      const pattern =
+        namespace === undefined ? `${escapePattern(prefix)}{cache:*}:answer:*` : patternOf(baseOf(namespace))
+      return Stream.paginateChunkEffect("0", (cursor) =>
+        run.look([baseOf(namespace ?? "")], [cursor, pattern, wanted]).pipe(
+          Effect.flatMap((page) => Effect.mapError(decodeLook(page), unread)),
+          Effect.map(
+            ([next, found]) =>
+              [
+                Chunk.unsafeFromArray(
+                  found.flatMap(([id, millis, bytes, value]) =>
+                    placeOf(id).map((place) => ({ ...place, millis, bytes, value }))
+                  )
+                ),
+                Option.liftPredicate(next, (cursor) => cursor !== "0")
+              ] as const
+          )
+        )
+      )
+    }
+
+    const contents: Contents = {
+      list: (namespace) =>
+        Stream.mapEffect(lookAll(namespace, "values"), ({ key, millis, namespace, value }) =>
+          Effect.map(Clock.currentTimeMillis, (now) => ({
+            namespace,
+            key,
+            value,
+            storedAt: undefined,
+            expiresAt: millis < 0 ? undefined : now + millis
+          }))
+        ),
+      summaries: (namespace) =>
+        Effect.suspend(() => {
+          const summaries = tally()
+          return Effect.map(
+            Stream.runForEach(lookAll(namespace, "sizes"), ({ bytes, namespace }) =>
+              Effect.sync(() => summaries.add({ namespace, bytes, storedAt: undefined, expired: false }))
+            ),
+            summaries.all
+          )
+        }),
+      // the server's business
+      removeExpired: () => Effect.void
+    }
+
     const walkAll = (namespace: string, then: "count" | "delete") => {
       const base = baseOf(namespace)
-      const pattern = answerOf(base, "*").replace(options.prefix ?? "", escapePattern)
+      const pattern = patternOf(base)
       const step = (
         cursor: string,
         entries: number,
@@ -184,7 +263,8 @@ export const make = (options: Options): Effect.Effect<Service, CacheStoreError, 
               [owner]
             )
           )
-      }
+      },
+      contents
     }
   })
 

@@ -4,11 +4,14 @@ import { dirname } from "node:path"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import { CacheStore, CacheStoreError, type Leases, type Service } from "../CacheStore.js"
+import * as Stream from "effect/Stream"
+import { CacheStore, CacheStoreError, type Contents, type Leases, type Service } from "../CacheStore.js"
 import { formatVersion, install, migrations } from "./cacheSqliteFormat.js"
 
 export interface Options {
@@ -22,9 +25,14 @@ export interface Options {
 const storeError = (action: string) => (cause: unknown) =>
   new CacheStoreError({ message: `cannot ${action}: ${reason(cause)}`, cause })
 
+const notBuilt =
+  "the native part of better-sqlite3 is not there, as its install script has not run. Run npm approve-scripts better-sqlite3, where npm knows that, and npm rebuild better-sqlite3; or keep the cache in memory"
+
 const reason = (cause: unknown): string => {
   const inner = typeof cause === "object" && cause !== null && "cause" in cause ? cause.cause : cause
-  return inner instanceof Error ? inner.message : String(inner)
+  const message = inner instanceof Error ? inner.message : String(inner)
+  // instead of all the places where it was looked for
+  return message.startsWith("Could not locate the bindings file") ? notBuilt : message
 }
 
 /** Whether another process was in the way, at any depth of an error. */
@@ -49,6 +57,8 @@ const retryBusy = <A, E, R>(statement: Effect.Effect<A, E, R>): Effect.Effect<A,
 
 /** Rows that one statement deletes at most: others wait for it, and so does this process. */
 const deletedAtOnce = 500
+/** Rows that a listing holds at most. */
+const listedAtOnce = 200
 /** How often expired answers and leases are swept away, in milliseconds. */
 const sweepInterval = 60_000
 
@@ -98,9 +108,13 @@ const make = (
         body: () => Effect.map(retryBusy(rowids(now)), (rows) => rows.length)
       })
 
-    const deleteExpired = (now: number) => sql`
+    /** Of this namespace, or of all. */
+    const only = (namespace: string | undefined) =>
+      namespace === undefined ? sql`` : sql`AND namespace = ${namespace}`
+
+    const deleteExpired = (now: number, namespace?: string) => sql`
       DELETE FROM answers WHERE rowid IN (
-        SELECT rowid FROM answers WHERE expires_at <= ${now} LIMIT ${deletedAtOnce}
+        SELECT rowid FROM answers WHERE expires_at <= ${now} ${only(namespace)} LIMIT ${deletedAtOnce}
       ) RETURNING 1`
 
     /** The oldest answers: as many as there are too many, and as many as have the bytes that are too many. */
@@ -138,7 +152,7 @@ const make = (
         const full = isBounded && (yield* isFull)
         if (!full && now - swept < sweepInterval) return
         swept = now
-        yield* deleteBy(deleteExpired, now)
+        yield* deleteBy((now) => deleteExpired(now), now)
         yield* retryBusy(sql`DELETE FROM leases WHERE expires_at <= ${now}`)
         if (full) yield* deleteBy(deleteOldest, now)
       })
@@ -170,7 +184,7 @@ const make = (
             }),
             retryBusy,
             Effect.mapBoth({
-              onSuccess: (rows) => new Set(rows.map(({ key }) => keyOf(namespace, key))),
+              onSuccess: (rows) => new Set(rows.map(({ key }) => keyOf(key))),
               onFailure: storeError("take leases in the cache file")
             })
           )
@@ -185,6 +199,64 @@ const make = (
         )
     }
 
+    const contents: Contents = {
+      // In the order of rows, which is that of storing. Each page is a statement of its own: nobody waits for a
+      // listing, and what is stored again meanwhile comes once more at the end.
+      list: (namespace) =>
+        Stream.paginateChunkEffect(0, (after) =>
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (now) => sql<{
+              id: number
+              key: string
+              value: string
+              namespace: string
+              created_at: number
+              expires_at: number | null
+            }>`
+              SELECT rowid AS id, key, value, namespace, created_at, expires_at FROM answers
+              WHERE rowid > ${after} AND (expires_at IS NULL OR expires_at > ${now}) ${only(namespace)}
+              ORDER BY rowid LIMIT ${listedAtOnce}`
+          ).pipe(
+            retryBusy,
+            Effect.mapBoth({
+              onSuccess: (rows) => {
+                const last = rows.length < listedAtOnce ? undefined : rows.at(-1)?.id
+                const page = rows.map((row) => ({
+                  namespace: row.namespace,
+                  key: keyOf(row.key),
+                  value: row.value,
+                  storedAt: row.created_at,
+                  expiresAt: row.expires_at ?? undefined
+                }))
+                return [Chunk.unsafeFromArray(page), Option.fromNullable(last)] as const
+              },
+              onFailure: storeError("read from the cache file")
+            })
+          )
+        ),
+      summaries: (namespace) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (now) => sql<{
+            namespace: string
+            entries: number
+            expired: number
+            bytes: number
+            oldest: number
+            newest: number
+          }>`
+            SELECT namespace, count(*) - count(CASE WHEN expires_at <= ${now} THEN 1 END) AS entries,
+              count(CASE WHEN expires_at <= ${now} THEN 1 END) AS expired, sum(octet_length(value)) AS bytes,
+              min(created_at) AS oldest, max(created_at) AS newest
+            FROM answers WHERE true ${only(namespace)} GROUP BY namespace ORDER BY namespace`
+        ).pipe(retryBusy, Effect.mapError(storeError("read from the cache file"))),
+      removeExpired: (namespace) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          deleteBy((now) => deleteExpired(now, namespace), now)
+        ).pipe(Effect.asVoid, Effect.mapError(storeError("delete from the cache file")))
+    }
+
     return {
       // one bound list: one prepared statement, whatever the number of keys
       getMany: (namespace, keys) =>
@@ -197,16 +269,16 @@ const make = (
         ).pipe(
           retryBusy,
           Effect.mapBoth({
-            onSuccess: (rows) => new Map(rows.map(({ key, value }) => [keyOf(namespace, key), value])),
+            onSuccess: (rows) => new Map(rows.map(({ key, value }) => [keyOf(key), value])),
             onFailure: storeError("read from the cache file")
           })
         ),
       setMany: (namespace, entries) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const rows = entries.map(({ expiresAt, key, value }) => ({
+          const rows = entries.map(({ expiresAt, key, storedAt, value }) => ({
             key: idOf(namespace, key),
             value,
-            created_at: now,
+            created_at: storedAt ?? now,
             namespace,
             expires_at: expiresAt ?? null
           }))
@@ -244,7 +316,8 @@ const make = (
             onFailure: storeError("read from the cache file")
           })
         ),
-      leases
+      leases,
+      contents
     }
   })
 
@@ -252,8 +325,7 @@ const make = (
 const idOf = (namespace: string, key: string): string => (namespace === "" ? key : `${namespace}/${key}`)
 const idsOf = (namespace: string, keys: ReadonlyArray<string>): ReadonlyArray<string> =>
   namespace === "" ? keys : keys.map((key) => idOf(namespace, key))
-const keyOf = (namespace: string, id: string): string =>
-  namespace === "" ? id : id.slice(namespace.length + 1)
+const keyOf = (id: string): string => id.slice(id.lastIndexOf("/") + 1)
 
 /** The store in this file; its folder is made if it is missing. */
 export const layer = (options: Options): Layer.Layer<CacheStore, CacheStoreError> => {

@@ -1,4 +1,5 @@
 /** The checkpoint in a file: locks it, reads what is there, appends to it, and puts it in order. */
+import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
@@ -6,15 +7,18 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Found, Sealed, StoredRow } from "../Checkpoint.js"
 import * as AppendLog from "./appendLog.js"
+import { type SpendingStore, spendingOf } from "./budgetRecord.js"
 import { CheckpointError, io, ioError } from "./checkpointError.js"
 import * as FileLock from "./fileLock.js"
 import * as IntentJournal from "./intentJournal.js"
+import { Books } from "./ledgerBooks.js"
 import * as OutcomeRow from "./outcomeRow.js"
 import * as RowIndex from "./rowIndex.js"
 import * as RowReader from "./rowReader.js"
 import * as RowScan from "./rowScan.js"
 import * as RowSeal from "./rowSeal.js"
 import * as RowSlots from "./rowSlots.js"
+import * as RowsAside from "./rowsAside.js"
 
 /** A journal grown beyond this is written anew, with the calls in flight only. */
 const journalBytes = 4 << 20
@@ -25,6 +29,21 @@ const orIfAbsent =
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return absent
     throw cause
   }
+
+const endings = {
+  lock: ".lock",
+  journal: ".journal",
+  journalDraft: ".journal.tmp",
+  moved: ".moved.tmp",
+  sealed: ".sealed.tmp",
+  superseded: ".superseded.jsonl",
+  supersededDraft: ".superseded.tmp",
+  corrupt: ".corrupt"
+} as const
+
+/** All that a run may keep beside its output at this real path. */
+export const filesBeside = (path: string): ReadonlyArray<string> =>
+  Object.values(endings).map((ending) => `${path}${ending}`)
 
 /** The real path of the output, so that a file has one lock however it is named. */
 const realPath = (output: string): Effect.Effect<string, CheckpointError> =>
@@ -94,22 +113,28 @@ const load = (path: string, journal: string, handle: Option.Option<fs.FileHandle
           : Option.none(),
       corrupt: scan.corrupt.length
     }
-    return { rows, scan, unknown, resent, found }
+    const { id = randomUUID(), books = new Books(), spending } = intents ?? {}
+    return { rows, scan, unknown, resent, found, id, books, spending }
   })
 
 /** Opens the output at `output` for one run. The file is made at the first write, not before. */
 export const make = Effect.fnUntraced(function* (output: string) {
   const path = yield* realPath(output)
-  const journalPath = `${path}.journal`
-  const scratchPath = `${path}.moved.tmp`
-  const orderedPath = `${path}.sealed.tmp`
+  const journalPath = `${path}${endings.journal}`
+  const journalDraft = `${path}${endings.journalDraft}`
+  const scratchPath = `${path}${endings.moved}`
+  const orderedPath = `${path}${endings.sealed}`
+  const supersededPath = `${path}${endings.superseded}`
+  const supersededDraft = `${path}${endings.supersededDraft}`
 
   // The lock is the first thing written: it also shows whether this place can be written to.
-  yield* FileLock.acquire(`${path}.lock`)
+  yield* FileLock.acquire(`${path}${endings.lock}`)
   const existing = yield* openExisting(path)
-  const { rows, scan, unknown, resent, found } = yield* load(path, journalPath, existing)
+  const loaded = yield* load(path, journalPath, existing)
+  const { books, found, id, resent, rows, scan, unknown } = loaded
   yield* io("clear", path, async () => {
-    for (const left of [scratchPath, orderedPath, `${journalPath}.tmp`]) await fs.rm(left, { force: true })
+    for (const left of [scratchPath, orderedPath, journalDraft, supersededDraft])
+      await fs.rm(left, { force: true })
   })
   // Not before this run has something to write: until then the file may turn out to be another input's.
   const repair = Effect.suspend(() =>
@@ -126,22 +151,36 @@ export const make = Effect.fnUntraced(function* (output: string) {
   let moved = 0
   let scratched = 0
 
+  let spent = loaded.spending
+  const earlier = spendingOf(spent, books)
+
   const closing = (log: AppendLog.AppendLog) => Effect.ignore(log.close)
-  const outcomes = yield* Effect.acquireRelease(
-    AppendLog.make({
-      path,
-      size: scan.end,
-      open: Effect.gen(function* () {
-        yield* repair
-        const handle = yield* io("open", path, () => fs.open(path, Option.isSome(existing) ? "r+" : "wx"))
-        if (Option.isNone(existing)) yield* RowSeal.syncFolder(dirname(path))
-        if (!scan.unterminated) return { handle, size: scan.end }
-        yield* io("write", path, () => handle.write("\n", scan.end))
-        return { handle, size: scan.end + 1 }
-      })
-    }),
-    closing
-  )
+
+  let takeBooks: (() => Books | undefined) | undefined
+  const account = (take: () => Books | undefined): Books | undefined => {
+    if (takeBooks !== undefined) {
+      const before = takeBooks
+      takeBooks = () => {
+        const one = before()
+        const other = take()
+        if (one !== undefined && other !== undefined) one.merge(other)
+        return one ?? other
+      }
+      return undefined
+    }
+    takeBooks = take
+    const left = new Books()
+    left.merge(books)
+    return left
+  }
+  const writeBooks: Effect.Effect<void, CheckpointError> = Effect.suspend(() => {
+    const more = takeBooks?.()
+    return more === undefined
+      ? Effect.void
+      : journal.append(IntentJournal.ledgerLine(more), () => books.merge(more))
+  })
+
+  // before the outcomes, whose last group has sums to write: it is closed after them
   const journal = yield* Effect.acquireRelease(
     AppendLog.make({
       path: journalPath,
@@ -149,14 +188,39 @@ export const make = Effect.fnUntraced(function* (output: string) {
       reopenAbove: journalBytes,
       open: Effect.suspend(() => {
         // Sizes and tallies change together, when a group is durable, so they agree here.
-        const text = IntentJournal.content({ base: outcomes.size(), unknown, begun, resent })
+        const text = IntentJournal.content({
+          id,
+          base: outcomes.size(),
+          unknown,
+          begun,
+          resent,
+          books,
+          spending: spent
+        })
         return io("write", journalPath, async () => {
-          const handle = await fs.open(`${journalPath}.tmp`, "w")
+          const handle = await fs.open(journalDraft, "w")
           await handle.write(text)
           await handle.datasync()
-          await fs.rename(`${journalPath}.tmp`, journalPath)
+          await fs.rename(journalDraft, journalPath)
           return { handle, size: Buffer.byteLength(text) }
         }).pipe(Effect.zipLeft(RowSeal.syncFolder(dirname(path))))
+      })
+    }),
+    // what was paid since the last row, such as for calls that were given up
+    (log) => Effect.zipRight(Effect.ignore(writeBooks), closing(log))
+  )
+  const outcomes = yield* Effect.acquireRelease(
+    AppendLog.make({
+      path,
+      size: scan.end,
+      before: writeBooks,
+      open: Effect.gen(function* () {
+        yield* repair
+        const handle = yield* io("open", path, () => fs.open(path, Option.isSome(existing) ? "r+" : "wx"))
+        if (Option.isNone(existing)) yield* RowSeal.syncFolder(dirname(path))
+        if (!scan.unterminated) return { handle, size: scan.end }
+        yield* io("write", path, () => handle.write("\n", scan.end))
+        return { handle, size: scan.end + 1 }
       })
     }),
     closing
@@ -175,14 +239,26 @@ export const make = Effect.fnUntraced(function* (output: string) {
       )
   )
 
+  // An output that was deleted is to be begun anew, and not from what lies beside it.
+  const aside = Option.isSome(existing)
+    ? Option.some(yield* RowsAside.open(supersededPath, supersededDraft))
+    : Option.none()
+
+  const restoreAside = (key: string): Effect.Effect<Option.Option<StoredRow>, CheckpointError> =>
+    Option.isSome(aside) ? aside.value.restore(key) : Effect.succeedNone
+
   const readStored = Option.map(existing, (handle) => RowReader.make(handle.fd))
 
-  const restore = (key: string): Effect.Effect<Option.Option<StoredRow>, CheckpointError> =>
+  const read = (
+    key: string,
+    take: (key: string) => number,
+    orElse: Effect.Effect<Option.Option<StoredRow>, CheckpointError>
+  ): Effect.Effect<Option.Option<StoredRow>, CheckpointError> =>
     Effect.suspend(() => {
       if (Option.isNone(readStored)) return Effect.succeedNone
       while (true) {
-        const row = rows.take(key)
-        if (row === -1) return Effect.succeedNone
+        const row = take(key)
+        if (row === -1) return orElse
         let line: string
         try {
           line = readStored.value(rows.offset(row), rows.bytes(row)).toString()
@@ -201,19 +277,37 @@ export const make = Effect.fnUntraced(function* (output: string) {
       }
     })
 
+  const restore = (key: string): Effect.Effect<Option.Option<StoredRow>, CheckpointError> =>
+    read(
+      key,
+      rows.take,
+      Effect.suspend(() => restoreAside(key))
+    )
+
+  const restoreFailure = (key: string): Effect.Effect<Option.Option<StoredRow>, CheckpointError> =>
+    read(key, rows.takeFailure, Effect.succeedNone)
+
+  const intoScratch = (index: number, line: string): Effect.Effect<void, CheckpointError> =>
+    scratch.append(line, (offset, bytes) => {
+      scratched++
+      slots.set(index, { moved: true, offset, bytes })
+    })
+
   const keep = (row: StoredRow, index: number, line?: string): Effect.Effect<void, CheckpointError> =>
     Effect.suspend(() => {
       if (slots.has(index)) return Effect.dieMessage(`row ${index} of ${path} was given twice`)
+      if (Option.isSome(aside) && RowsAside.isAside(row.row)) {
+        // it stays where it is, durably, until the output that has it is sealed
+        aside.value.keep(row.row)
+        return intoScratch(index, line ?? row.line)
+      }
       rows.keep(row.row)
       if (line === undefined || line === row.line) {
         if (row.index !== index) moved++
         slots.set(index, { moved: false, offset: rows.offset(row.row), bytes: rows.bytes(row.row) })
         return Effect.void
       }
-      return scratch.append(line, (offset, bytes) => {
-        scratched++
-        slots.set(index, { moved: true, offset, bytes })
-      })
+      return intoScratch(index, line)
     })
 
   const begin = (key: string): Effect.Effect<void, CheckpointError> =>
@@ -243,27 +337,42 @@ export const make = Effect.fnUntraced(function* (output: string) {
       })
     })
 
-  const missing = (total: number): number => {
-    for (let index = 0; index < total; index++) if (!slots.has(index)) return index
+  const spending: SpendingStore = {
+    id,
+    earlier,
+    write: (given) =>
+      journal.append(IntentJournal.spendingLine(given), () => {
+        spent = given
+      })
+  }
+
+  const missing = (total: number, isLeftOut: (index: number) => boolean): number => {
+    for (let index = 0; index < total; index++) if (!slots.has(index) && !isLeftOut(index)) return index
     return -1
   }
+
+  const writeTo = (target: string, total: number) =>
+    Effect.flatMap(
+      io("read", path, () => fs.stat(path)),
+      ({ mode }) =>
+        RowSeal.writeOrdered({
+          path,
+          movedPath: Option.liftPredicate(scratchPath, () => scratched > 0),
+          slots,
+          total,
+          target,
+          mode
+        })
+    )
 
   const rewrite = (total: number): Effect.Effect<Sealed, CheckpointError> =>
     Effect.gen(function* () {
       const places = (from: Iterable<number>) =>
         Array.from(from, (row) => ({ offset: rows.offset(row), bytes: rows.bytes(row) }))
       const superseded = places(rows.superseded())
-      const { mode } = yield* io("read", path, () => fs.stat(path))
-      yield* RowSeal.writeOrdered({
-        path,
-        movedPath: Option.liftPredicate(scratchPath, () => scratched > 0),
-        slots,
-        total,
-        target: orderedPath,
-        mode
-      })
-      if (superseded.length > 0) yield* RowSeal.moveLines(path, superseded, `${path}.superseded.jsonl`)
-      if (scan.corrupt.length > 0) yield* RowSeal.moveLines(path, scan.corrupt, `${path}.corrupt`)
+      yield* writeTo(orderedPath, total)
+      if (superseded.length > 0) yield* RowSeal.moveLines(path, superseded, supersededPath)
+      if (scan.corrupt.length > 0) yield* RowSeal.moveLines(path, scan.corrupt, `${path}${endings.corrupt}`)
       // The journal speaks of places in the old file, so it goes first.
       yield* Effect.uninterruptible(
         Effect.zipRight(
@@ -274,6 +383,7 @@ export const make = Effect.fnUntraced(function* (output: string) {
           )
         )
       )
+      if (Option.isSome(aside)) yield* aside.value.removeKept
       return { rewritten: true, superseded: superseded.length }
     }).pipe(Effect.onError(() => Effect.promise(() => fs.rm(orderedPath, { force: true }).catch(() => {}))))
 
@@ -282,9 +392,12 @@ export const make = Effect.fnUntraced(function* (output: string) {
     RowSeal.syncFolder(dirname(path))
   )
 
-  const seal = (total: number): Effect.Effect<Sealed, CheckpointError> =>
+  const seal = (
+    total: number,
+    isLeftOut: (index: number) => boolean = () => false
+  ): Effect.Effect<Sealed, CheckpointError> =>
     Effect.gen(function* () {
-      const index = missing(total)
+      const index = missing(total, isLeftOut)
       if (index !== -1) {
         return yield* new CheckpointError({
           reason: "Incomplete",
@@ -304,5 +417,20 @@ export const make = Effect.fnUntraced(function* (output: string) {
       return { rewritten: false, superseded: 0 }
     })
 
-  return { found, has: (key: string) => Effect.sync(() => rows.has(key)), restore, keep, begin, finish, seal }
+  const has = (key: string): Effect.Effect<boolean> =>
+    Effect.sync(() => rows.has(key) || (Option.isSome(aside) && aside.value.has(key)))
+
+  return {
+    found,
+    has,
+    restore,
+    restoreFailure,
+    keep,
+    account,
+    spending,
+    begin,
+    finish,
+    snapshot: writeTo,
+    seal
+  }
 })

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import { endOfTurn } from "./endOfTurn.js"
 
 /** Who waits for the answer to an item. Lighter than a `Deferred`: one fiber waits, once. */
 interface Asker<I, A, E> {
@@ -12,15 +13,6 @@ interface Asker<I, A, E> {
   answer: Effect.Effect<A, E> | undefined
   resume: ((answer: Effect.Effect<A, E>) => void) | undefined
 }
-
-/**
- * The end of the event loop's turn: answers that arrive in one read of many sockets, and timers that fire together,
- * wake their fibers one after the other, and a yield to other fibers would not see the next of them.
- */
-const endOfTurn = Effect.async<void>((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})
 
 /**
  * A function for one item over a function for many. Items that arrive while a call is under way, or in the same

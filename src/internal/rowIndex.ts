@@ -1,8 +1,8 @@
 /**
  * The stored rows of a file by key, in 32 bytes a row and at most 16 more for the table.
  *
- * Rows of one key form a ring in file order: the table holds its last row, whose `next` is the first. So
- * both appending and taking the first are one step, however many rows share a key.
+ * Successes of one key form a ring in file order, and its failures another one: the table holds a ring's last row, whose
+ * `next` is the first. So both appending and taking the first are one step, however many rows share a key.
  */
 
 export interface RowIndex {
@@ -11,6 +11,8 @@ export interface RowIndex {
   readonly has: (key: string) => boolean
   /** The next success of this key in file order, each once; -1 if there is none left. */
   readonly take: (key: string) => number
+  /** The next failure of this key, in the same way. */
+  readonly takeFailure: (key: string) => number
   readonly offset: (row: number) => number
   readonly bytes: (row: number) => number
   readonly keep: (row: number) => void
@@ -38,8 +40,8 @@ const Combed = 8
 const none = -1
 
 /** 64 bits of a key, as two words (the rounds of cyrb53, all bits kept). */
-const hash = (key: string): readonly [high: number, low: number] => {
-  let high = 0xdeadbeef
+const hash = (key: string, success: boolean): readonly [high: number, low: number] => {
+  let high = success ? 0xdeadbeef : 0xbaadf00d
   let low = 0x41c6ce57
   for (let at = 0; at < key.length; at++) {
     const unit = key.charCodeAt(at)
@@ -59,10 +61,10 @@ const emptyTable = (places: number): DataView => {
 export const make = (): RowIndex => {
   let rows = new DataView(new ArrayBuffer(1024 * recordBytes))
   let count = 0
-  // Last row of each key, or none; open addressing, at most half full.
+  // Last row of each ring, or none; open addressing, at most half full.
   let table = emptyTable(2048)
   let places = 2048
-  let keys = 0
+  let rings = 0
 
   const u32 = (row: number, field: number) => rows.getUint32(row * recordBytes + field, true)
   const setU32 = (row: number, field: number, value: number) =>
@@ -71,7 +73,7 @@ export const make = (): RowIndex => {
   const mark = (row: number, state: number) => setU32(row, State, u32(row, State) | state)
   const tableAt = (place: number) => table.getInt32(place * 4, true)
 
-  /** The place of the key's last row in the table, or the free one for it. */
+  /** The place of the ring's last row in the table, or the free one for it. */
   const find = (high: number, low: number): number => {
     let place = low % places
     while (true) {
@@ -81,7 +83,7 @@ export const make = (): RowIndex => {
     }
   }
 
-  const lastOf = (key: string): number => tableAt(find(...hash(key)))
+  const lastOf = (key: string, success: boolean): number => tableAt(find(...hash(key, success)))
 
   const grow = () => {
     const larger = new Uint8Array(rows.byteLength * 2)
@@ -100,26 +102,40 @@ export const make = (): RowIndex => {
     }
   }
 
-  /** Of several successes written for one index of this key only the last is given. */
+  /** Of several rows of a ring written for one index only the last is given. */
   const comb = (last: number) => {
     mark(last, Combed)
     const seen = new Map<number, number>()
     let row = last
     do {
       row = u32(row, Next)
-      if (!is(row, Success)) continue
       const earlier = seen.get(u32(row, Index))
       if (earlier !== undefined) mark(earlier, Given)
       seen.set(u32(row, Index), row)
     } while (row !== last)
   }
 
+  const take = (key: string, success: boolean): number => {
+    const last = lastOf(key, success)
+    if (last === none) return none
+    if (u32(last, Next) !== last && !is(last, Combed)) comb(last)
+    while (true) {
+      const first = u32(last, Next)
+      if (first !== last) setU32(last, Next, u32(first, Next))
+      if (!is(first, Given)) {
+        mark(first, Given)
+        return first
+      }
+      if (first === last) return none
+    }
+  }
+
   return {
     add: (key, success, index, offset, bytes) => {
       const row = count++
       if (count * recordBytes > rows.byteLength) grow()
-      if (keys * 2 >= places) growTable()
-      const [high, low] = hash(key)
+      if (rings * 2 >= places) growTable()
+      const [high, low] = hash(key, success)
       rows.setFloat64(row * recordBytes + Offset, offset, true)
       setU32(row, Bytes, bytes)
       setU32(row, Index, index)
@@ -129,7 +145,7 @@ export const make = (): RowIndex => {
       const place = find(high, low)
       const last = tableAt(place)
       if (last === none) {
-        keys++
+        rings++
         setU32(row, Next, row)
       } else {
         setU32(row, Next, u32(last, Next))
@@ -137,21 +153,9 @@ export const make = (): RowIndex => {
       }
       table.setInt32(place * 4, row, true)
     },
-    has: (key) => lastOf(key) !== none,
-    take: (key) => {
-      const last = lastOf(key)
-      if (last === none) return none
-      if (u32(last, Next) !== last && !is(last, Combed)) comb(last)
-      while (true) {
-        const first = u32(last, Next)
-        if (first !== last) setU32(last, Next, u32(first, Next))
-        if (is(first, Success) && !is(first, Given)) {
-          mark(first, Given)
-          return first
-        }
-        if (first === last) return none
-      }
-    },
+    has: (key) => lastOf(key, true) !== none || lastOf(key, false) !== none,
+    take: (key) => take(key, true),
+    takeFailure: (key) => take(key, false),
     offset: (row) => rows.getFloat64(row * recordBytes + Offset, true),
     bytes: (row) => u32(row, Bytes),
     keep: (row) => mark(row, Kept),

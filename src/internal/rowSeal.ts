@@ -1,4 +1,5 @@
 /** Puts an output in input order: a new file beside it, then one atomic rename. */
+import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as Effect from "effect/Effect"
@@ -35,6 +36,7 @@ const openReader = (path: string): Effect.Effect<RowReader.RowReader, Checkpoint
 export const inOrder = (slots: RowSlots, total: number, size: number): boolean => {
   let position = 0
   for (let index = 0; index < total; index++) {
+    if (!slots.has(index)) continue
     const slot = slots.get(index)
     if (slot.moved || slot.offset !== position) return false
     position += slot.bytes + 1
@@ -42,7 +44,38 @@ export const inOrder = (slots: RowSlots, total: number, size: number): boolean =
   return position === size
 }
 
-/** Appends these parts of a file to another one, a line each, durably. */
+const fingerprint = (line: Uint8Array): string => createHash("sha256").update(line).digest("base64")
+
+/**
+ * Those of the ranges whose lines the other file does not hold yet: a run that was killed after they were moved, and
+ * before the output without them took its place, finds them there.
+ */
+const notYetIn = async (
+  to: fs.FileHandle,
+  ranges: ReadonlyArray<Range>,
+  read: RowReader.RowReader
+): Promise<ReadonlyArray<Range>> => {
+  const missing = new Map<string, Array<Range>>()
+  for (const range of ranges) {
+    const print = fingerprint(read(range.offset, range.bytes))
+    const equal = missing.get(print)
+    if (equal === undefined) missing.set(print, [range])
+    else equal.push(range)
+  }
+  let begun: Uint8Array = new Uint8Array()
+  for await (const read of to.createReadStream({ start: 0, autoClose: false })) {
+    const bytes = Buffer.concat([begun, read])
+    let start = 0
+    for (let stop = bytes.indexOf("\n"); stop !== -1; stop = bytes.indexOf("\n", start)) {
+      missing.delete(fingerprint(bytes.subarray(start, stop)))
+      start = stop + 1
+    }
+    begun = bytes.subarray(start)
+  }
+  return Array.from(missing.values()).flat()
+}
+
+/** Appends these parts of a file to another one, a line each, durably; not those that it holds already. */
 export const moveLines = (
   from: string,
   ranges: ReadonlyArray<Range>,
@@ -61,8 +94,9 @@ export const moveLines = (
       // An earlier move was killed halfway.
       if (!buffer.equals(newline)) await handle.appendFile(newline)
     })
-    for (let at = 0; at < ranges.length; at += batchRows) {
-      const part = ranges.slice(at, at + batchRows)
+    const missing = size === 0 ? ranges : yield* io("read", to, () => notYetIn(handle, ranges, read))
+    for (let at = 0; at < missing.length; at += batchRows) {
+      const part = missing.slice(at, at + batchRows)
       yield* Effect.onError(
         io("write", to, () =>
           handle.appendFile(
@@ -75,7 +109,7 @@ export const moveLines = (
     yield* io("write", to, () => handle.datasync())
   }).pipe(Effect.scoped)
 
-/** Writes the rows of all indexes in order to `target`, durably. */
+/** Writes the rows in order of their indexes to `target`, durably; indexes without a row are passed over. */
 export const writeOrdered = (options: {
   readonly path: string
   /** Where slots marked `moved` stand, if there are any. */
@@ -95,19 +129,19 @@ export const writeOrdered = (options: {
     )
     let position = 0
     for (let index = 0; index < total; ) {
-      const first = index
-      const batch: Array<Slot> = []
+      const batch: Array<{ readonly slot: Slot; readonly index: number; readonly at: number }> = []
       for (let bytes = 0; index < total && batch.length < batchRows && bytes < batchBytes; index++) {
+        if (!slots.has(index)) continue
         const slot = slots.get(index)
-        batch.push(slot)
+        batch.push({ slot, index, at: batch.length })
         bytes += slot.bytes
       }
       const written = yield* io("write", target, async () => {
         const lines: Array<Buffer> = new Array(batch.length * 2).fill(newline)
-        const byPlace = batch.map((slot, at) => ({ slot, at })).sort((a, b) => a.slot.offset - b.slot.offset)
-        for (const { slot, at } of byPlace) {
+        const byPlace = batch.toSorted((a, b) => a.slot.offset - b.slot.offset)
+        for (const { slot, index, at } of byPlace) {
           const bytes = Buffer.from((slot.moved ? readMoved : read)(slot.offset, slot.bytes))
-          lines[at * 2] = OutcomeRow.withIndex(bytes, first + at)
+          lines[at * 2] = OutcomeRow.withIndex(bytes, index)
         }
         const all = Buffer.concat(lines)
         await writeFully(handle, all, all.length, position)

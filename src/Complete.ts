@@ -1,11 +1,12 @@
 /**
  * One request, to its one paid-for answer.
+ *
+ * @module
  */
 import * as Effect from "effect/Effect"
 import * as Completer from "./internal/completer.js"
 import type { LlmError } from "./LlmError.js"
-import type { RequestInput } from "./Request.js"
-import type { Response } from "./Response.js"
+import type { AnswerTo, RequestInput } from "./Request.js"
 
 /** See `complete`. */
 export type { Options, Services } from "./internal/completer.js"
@@ -23,12 +24,15 @@ export type { Options, Services } from "./internal/completer.js"
  *   Effect.catchTag("RateLimitError", () => Effect.succeed("Later."))
  * )
  */
-export const complete = (
-  input: RequestInput,
+export const complete = <R extends RequestInput>(
+  input: R,
   options: Completer.Options = {}
-): Effect.Effect<Response, LlmError, Completer.Services> =>
-  Effect.flatMap(Completer.make(options), (completer) =>
-    Effect.flatMap(completer.resolve(input), (resolved) =>
-      Effect.flatMap(completer.complete(resolved, {}), ({ outcome }) => outcome)
-    )
-  )
+): Effect.Effect<AnswerTo<R>, LlmError, Completer.Services> =>
+  Effect.flatMap(
+    Completer.make(options),
+    (completer) =>
+      Effect.flatMap(completer.resolve(input), (resolved) =>
+        Effect.flatMap(completer.complete(resolved, {}), ({ outcome }) => outcome)
+      )
+    // the kind of a request decides the kind of its answer
+  ) as Effect.Effect<AnswerTo<R>, LlmError, Completer.Services>

@@ -1,9 +1,26 @@
 /**
  * Where requests are sent: a provider, an address, a credential and the model that answers there.
+ *
+ * @module
  */
 import type * as Redacted from "effect/Redacted"
+import type { ChatFields } from "./Request.js"
 
-/** One place that answers requests. Plain data; a {@link Provider} knows how to talk to it. */
+/** What a million tokens cost, in US dollars. It goes before the price of the table; see `Prices`. */
+export interface Price {
+  readonly input: number
+  readonly output: number
+}
+
+/**
+ * The fields of a request that an endpoint may give; not what is asked, what an answer is to look like, or how it is
+ * cached: that is for requests and tasks to say.
+ */
+export type Parameters = Partial<
+  Omit<ChatFields, "messages" | "id" | "metadata" | "task" | "model" | "cache" | "responseFormat">
+>
+
+/** One place that answers requests. Plain data; a `Provider` knows how to talk to it. */
 export interface Endpoint {
   /** Unique among the endpoints of a router; shown in answers' `meta` and in progress. */
   readonly id: string
@@ -15,8 +32,21 @@ export interface Endpoint {
    */
   readonly baseUrl: string
   readonly apiKey?: Redacted.Redacted | undefined
+  /** Sends the key as `Authorization: Bearer` to a provider that has a header of its own for keys. */
+  readonly keyHeader?: "authorization" | undefined
   /** The model for requests that name none. */
   readonly model?: string | undefined
+  /**
+   * The model by its maker's name, such as `"gpt-5-mini"`, where the name it is asked by does not tell: an Azure
+   * deployment, an alias of a gateway. It decides how parameters are spelled and which ones there are.
+   */
+  readonly family?: string | undefined
+  /**
+   * Defaults for requests whose kind has such a field, where neither the request nor its task says otherwise. They are
+   * part of the cache key: what all endpoints that may be asked agree on counts as said by the request itself; where
+   * they differ, an answer is only found again by a router whose endpoints say the same.
+   */
+  readonly parameters?: Parameters | undefined
   /** Further headers of every call. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** What shares a quota with this endpoint: endpoints of one account and model name the same one. */
@@ -27,13 +57,22 @@ export interface Endpoint {
    * provider's. Endpoints that give equal answers may share one.
    */
   readonly source: string
+  /** How much of the work it gets, against the others of its router, by strategies that weigh. Default 1. */
+  readonly weight?: number | undefined
+  /** For the strategy `lowestCost`, and for what calls cost. Default: the price of `Prices`, if it has one. */
+  readonly price?: Price | undefined
+  /**
+   * Tokens that prompt and answer may have together. A request that was too long for an endpoint goes only to one
+   * whose window is known to be larger.
+   */
+  readonly contextWindow?: number | undefined
 }
 
 /** The fields of an {@link Endpoint} that can be left out have defaults made from the others. */
 export interface Options extends Omit<Endpoint, "id" | "domain" | "source"> {
-  /** Default: provider, host and model. */
+  /** Default: provider, host and model; a router adds `#2`, `#3` where that is taken. */
   readonly id?: string | undefined
-  /** Default: the id. */
+  /** Default: the id, so that two keys at one address are two quotas. Keys of one account name one domain. */
   readonly domain?: string | undefined
   /** Default: the host, `"local"` for a loopback address. */
   readonly source?: string | undefined
@@ -60,5 +99,8 @@ export const make = (options: Options): Endpoint => {
 export const url = (endpoint: Endpoint, path: string): string => {
   const [base = ""] = endpoint.baseUrl.split("#", 1)
   const query = base.indexOf("?")
-  return query === -1 ? base + path : base.slice(0, query) + path + base.slice(query)
+  if (query === -1) return base + path
+  // the path may have a query of its own
+  const own = path.includes("?") ? `&${base.slice(query + 1)}` : base.slice(query)
+  return base.slice(0, query) + path + own
 }

@@ -1,22 +1,45 @@
 /**
  * The providers at hand, by name. A provider speaks one wire protocol; where to and with which credential is
  * the endpoint's business.
+ *
+ * @module
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Endpoint } from "./Endpoint.js"
+import type { Batches } from "./internal/providerBatches.js"
 import { type LlmError, TimeoutError } from "./LlmError.js"
 import type { Outcome } from "./Outcome.js"
 import type { Request } from "./Request.js"
 import type { Response } from "./Response.js"
+import { fromResponse, type StreamPart } from "./StreamPart.js"
 import * as Throttle from "./Throttle.js"
 
 /** What one HTTP call brought back: its outcome, and what the server said of its limits. */
 export interface Attempt {
-  readonly outcome: Outcome
+  readonly outcome: Outcome<Response>
   readonly throttle: Throttle.Throttle
+  /** `false` where nothing was sent: then a failure says nothing of the endpoint's health. */
+  readonly isSent?: false | undefined
+}
+
+/** A document that was read, or why it could not be, and what the server said of its limits. */
+export interface Document {
+  readonly body: Either.Either<unknown, LlmError>
+  readonly throttle: Throttle.Throttle
+}
+
+/** What one HTTP call with a streamed answer brought back. */
+export interface StreamAttempt {
+  /** The parts as they come, or why there are none. The stream may fail later still. */
+  readonly parts: Either.Either<Stream.Stream<StreamPart, LlmError>, LlmError>
+  readonly throttle: Throttle.Throttle
+  /** As of an {@link Attempt}. */
+  readonly isSent?: false | undefined
 }
 
 /** One wire protocol. */
@@ -27,17 +50,44 @@ export interface Provider {
    * did not use, as OpenAI does. Others count what an answer really had. Default `false`.
    */
   readonly chargesMaxTokens?: boolean | undefined
+  /** Texts that one embedding call may hold. Default 100. */
+  readonly embeddingInputs?: number | undefined
+  /** Tokens that one embedding call may hold, all texts together. Default: no bound. */
+  readonly embeddingTokens?: number | undefined
+  /** Documents that one reranking call may hold. Default: no bound. */
+  readonly rerankDocuments?: number | undefined
   /**
    * Makes one call, without retry, and gives up with a `TimeoutError` after `timeoutMs` milliseconds (0: never).
    * A failed call is an outcome like any other, so that what the server said of its limits is never lost.
    */
   readonly attempt: (request: Request, endpoint: Endpoint, timeoutMs: number) => Effect.Effect<Attempt>
+  /**
+   * The same with an answer that comes bit by bit, for providers that have it. `timeoutMs` is how long the server may
+   * be silent. The call is given up when the scope closes.
+   */
+  readonly stream?: (
+    request: Request,
+    endpoint: Endpoint,
+    timeoutMs: number
+  ) => Effect.Effect<StreamAttempt, never, Scope.Scope>
+  /**
+   * Reads a JSON document at `path` below the endpoint's base URL, with its credential: a list of its models. Costs
+   * nothing with any provider. Absent where there is no HTTP.
+   */
+  readonly get?:
+    | ((path: string, endpoint: Endpoint, timeoutMs: number) => Effect.Effect<Document>)
+    | undefined
+  /** The provider's own batch API, for `ProviderBatch`. Absent where it has none. */
+  readonly batch?: Batches | undefined
 }
 
 /** The providers that endpoints may name. */
 export class Providers extends Context.Tag("floodgate/Providers")<
   Providers,
-  { readonly get: (name: string) => Provider | undefined }
+  {
+    /** The provider of this name. */
+    readonly get: (name: string) => Provider | undefined
+  }
 >() {}
 
 /** A registry of these providers. */
@@ -70,11 +120,26 @@ export const fromFunction = (
             onTimeout: () => new TimeoutError({ provider: name, message: `No answer within ${timeoutMs} ms` })
           })
     return Effect.map(Effect.either(timed), (outcome) => ({ outcome, throttle: Throttle.none }))
-  }
+  },
+  stream: (request, endpoint) =>
+    Effect.map(Effect.either(answer(request, endpoint)), (outcome) => ({
+      parts: Either.map(outcome, (response) =>
+        Stream.fromIterable(response._tag === "ChatResponse" ? fromResponse(response) : [])
+      ),
+      throttle: Throttle.none
+    }))
+})
+
+/** The outcome of a streamed call that was never made. */
+export const noStream = (error: LlmError): StreamAttempt => ({
+  parts: Either.left(error),
+  throttle: Throttle.none,
+  isSent: false
 })
 
 /** The outcome of a call that was never made. */
 export const notSent = (error: LlmError): Attempt => ({
   outcome: Either.left(error),
-  throttle: Throttle.none
+  throttle: Throttle.none,
+  isSent: false
 })

@@ -1,8 +1,10 @@
 /**
  * The normalised answer to a request.
+ *
+ * @module
  */
 import * as Schema from "effect/Schema"
-import { ToolCall } from "./Message.js"
+import { type AssistantMessage, ReasoningPart, ToolCall } from "./Message.js"
 import { Usage } from "./Usage.js"
 
 /**
@@ -35,6 +37,12 @@ export const Meta = Schema.Struct({
   requestId: Schema.optional(Schema.String),
   /** The cache key of the request. */
   key: Schema.optional(Schema.String),
+  /**
+   * What the request's attempts cost together, in US dollars: failed ones that were billed, and answers that did not
+   * fit, are in it; 0 for an answer from the cache. The nearest number to a sum of whole picodollars (1e-12), which is
+   * exact below $9,000. Absent where nothing was billed, or where one of them has no price.
+   */
+  cost: Schema.optional(Schema.Number),
   /** Whether the outcome was restored from a checkpoint. */
   resumed: Schema.optional(Schema.Boolean)
 })
@@ -63,6 +71,8 @@ export class ChatResponse extends Schema.TaggedClass<ChatResponse>()("ChatRespon
   toolCalls: Schema.Array(ToolCall),
   /** What the model thought, where the provider shows it. */
   reasoning: Schema.optional(Schema.String),
+  /** The same as the provider wants it back in a turn that follows; see {@link toMessage}. */
+  reasoningParts: Schema.optional(Schema.Array(ReasoningPart)),
   /** Why the model would not answer. */
   refusal: Schema.optional(Schema.String),
   /** Log probabilities, in the provider's shape, where asked for. */
@@ -77,12 +87,52 @@ export class ChatResponse extends Schema.TaggedClass<ChatResponse>()("ChatRespon
   serviceTier: Schema.optional(Schema.String),
   /** The body as the provider sent it. Absent on answers restored from a checkpoint. */
   raw: Schema.optional(Schema.Unknown),
+  /** What the request asked for and the provider could not do, where the request had it dropped. */
+  warnings: Schema.optional(Schema.Array(Schema.String)),
   meta: Meta
 }) {}
 
-/** Any answer. One member now; other kinds of requests bring theirs. */
-export const Response = Schema.Union(ChatResponse)
+const commonFields = {
+  usage: Usage,
+  model: Schema.String,
+  provider: Schema.String,
+  raw: Schema.optional(Schema.Unknown),
+  warnings: Schema.optional(Schema.Array(Schema.String)),
+  meta: Meta
+}
+
+/** The answer to an embedding request. */
+export class EmbeddingResponse extends Schema.TaggedClass<EmbeddingResponse>()("EmbeddingResponse", {
+  /** One vector for each input, in the order of the inputs. */
+  embeddings: Schema.Array(Schema.Array(Schema.Number)),
+  ...commonFields
+}) {}
+
+/** How well a document fits the query. */
+export const Ranked = Schema.Struct({
+  /** Place of the document in the request. */
+  index: Schema.Number,
+  /** The provider's own measure: higher fits better. */
+  score: Schema.Number
+})
+export type Ranked = typeof Ranked.Type
+
+/** The answer to a rerank request. */
+export class RerankResponse extends Schema.TaggedClass<RerankResponse>()("RerankResponse", {
+  /** The documents from the best fit down. */
+  results: Schema.Array(Ranked),
+  ...commonFields
+}) {}
+
+/** Any answer. */
+export const Response = Schema.Union(ChatResponse, EmbeddingResponse, RerankResponse)
 export type Response = typeof Response.Type
+
+const prototypes = {
+  ChatResponse: ChatResponse.prototype,
+  EmbeddingResponse: EmbeddingResponse.prototype,
+  RerankResponse: RerankResponse.prototype
+}
 
 /**
  * An answer of fields that are known to be good. The constructor of a schema class looks at every field that there
@@ -90,7 +140,34 @@ export type Response = typeof Response.Type
  */
 export const fromFields = (
   fields: Omit<typeof ChatResponse.Encoded, "_tag"> & { readonly _tag?: "ChatResponse" }
-): Response => Object.assign(Object.create(ChatResponse.prototype), fields, { _tag: "ChatResponse" })
+): ChatResponse => Object.assign(Object.create(ChatResponse.prototype), fields, { _tag: "ChatResponse" })
+
+/** The same for an answer of any kind, which its tag says. */
+export const fromEncoded = <F extends typeof Response.Encoded>(
+  fields: F
+): Extract<Response, { readonly _tag: F["_tag"] }> =>
+  Object.assign(Object.create(prototypes[fields._tag]), fields)
 
 /** The same answer, told of otherwise: another attempt count, another latency. */
-export const withMeta = (response: Response, meta: Meta): Response => fromFields({ ...response, meta })
+export const withMeta = <R extends Response>(response: R, meta: Meta): R =>
+  Object.assign(Object.create(Object.getPrototypeOf(response)), response, { meta })
+
+/** The same answer, with what had to be left out of its request. */
+export const withWarnings = <R extends Response>(response: R, warnings: ReadonlyArray<string>): R =>
+  Object.assign(Object.create(Object.getPrototypeOf(response)), response, { warnings })
+
+/** The same answer, with the usage of all the calls it took. */
+export const withUsage = (response: ChatResponse, usage: Usage): ChatResponse =>
+  fromFields({ ...response, usage })
+
+/** An answer with the value that its text holds, decoded with the request's schema. */
+export type ObjectResponse<A> = ChatResponse & { readonly value: A }
+
+/** The answer as a turn of the conversation, for the request that continues it. */
+export const toMessage = (response: ChatResponse): AssistantMessage => ({
+  role: "assistant",
+  content: response.text === "" && response.toolCalls.length > 0 ? null : response.text,
+  ...(response.toolCalls.length === 0 ? undefined : { toolCalls: response.toolCalls }),
+  ...(response.reasoningParts === undefined ? undefined : { reasoning: response.reasoningParts }),
+  ...(response.refusal === undefined ? undefined : { refusal: response.refusal })
+})

@@ -1,5 +1,7 @@
 /**
  * What a call used, in tokens, counted the same way for every provider.
+ *
+ * @module
  */
 import * as Schema from "effect/Schema"
 
@@ -16,15 +18,24 @@ export const Usage = Schema.Struct({
   cacheReadTokens: Schema.optional(Schema.Number),
   /** Input written to the provider's prompt cache. */
   cacheWriteTokens: Schema.optional(Schema.Number),
+  /** The part of `cacheWriteTokens` that is kept for an hour, which costs more than five minutes. */
+  cacheWrite1hTokens: Schema.optional(Schema.Number),
   /** Output spent on reasoning. */
   reasoningTokens: Schema.optional(Schema.Number),
   audioInputTokens: Schema.optional(Schema.Number),
   audioOutputTokens: Schema.optional(Schema.Number),
+  /** Input that is paid for, where that is not all of it: Cohere does not bill the template around a prompt. */
+  billedInputTokens: Schema.optional(Schema.Number),
+  /** The same of the output. */
+  billedOutputTokens: Schema.optional(Schema.Number),
+  /** What Cohere bills a reranking in: a query with up to a hundred documents is one. */
+  searchUnits: Schema.optional(Schema.Number),
   /** `true` where the server stated no usage and the counts are ours. */
   estimated: Schema.optional(Schema.Boolean)
 })
 export type Usage = typeof Usage.Type
 
+/** No usage at all. */
 export const zero: Usage = { inputTokens: 0, outputTokens: 0 }
 
 const plus = (a: number | undefined, b: number | undefined): number | undefined =>
@@ -35,9 +46,13 @@ export const add = (a: Usage, b: Usage): Usage => {
   const optional = {
     cacheReadTokens: plus(a.cacheReadTokens, b.cacheReadTokens),
     cacheWriteTokens: plus(a.cacheWriteTokens, b.cacheWriteTokens),
+    cacheWrite1hTokens: plus(a.cacheWrite1hTokens, b.cacheWrite1hTokens),
     reasoningTokens: plus(a.reasoningTokens, b.reasoningTokens),
     audioInputTokens: plus(a.audioInputTokens, b.audioInputTokens),
     audioOutputTokens: plus(a.audioOutputTokens, b.audioOutputTokens),
+    billedInputTokens: plus(a.billedInputTokens, b.billedInputTokens),
+    billedOutputTokens: plus(a.billedOutputTokens, b.billedOutputTokens),
+    searchUnits: plus(a.searchUnits, b.searchUnits),
     estimated: a.estimated === true || b.estimated === true ? true : undefined
   }
   return {

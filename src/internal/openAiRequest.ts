@@ -10,17 +10,25 @@ import type { Content, Message, Part } from "../Message.js"
 import {
   type Chat,
   type ChatFields,
-  fromInput,
+  chatFromFields,
   type ResponseFormat,
   type Tool,
   type ToolChoice
 } from "../Request.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import * as OpenAiCacheMark from "./openAiCacheMark.js"
+import { type Dialect, openAi } from "./openAiDialect.js"
+import * as OpenAiReasoning from "./openAiReasoning.js"
+import * as OpenAiSchema from "./openAiSchema.js"
+import { isOff } from "./openAiThinking.js"
+import * as Renamed from "./renamed.js"
+import { instruction } from "./schemaInWords.js"
+import { off } from "./thinking.js"
 
 type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
 /** Parameters that differ in name only. */
-const renamed = {
+const renamed = Renamed.make({
   temperature: "temperature",
   topP: "top_p",
   stop: "stop",
@@ -32,32 +40,28 @@ const renamed = {
   frequencyPenalty: "frequency_penalty",
   presencePenalty: "presence_penalty",
   parallelToolCalls: "parallel_tool_calls",
-  reasoningEffort: "reasoning_effort",
   verbosity: "verbosity",
   serviceTier: "service_tier",
   store: "store",
   labels: "metadata",
   promptCacheKey: "prompt_cache_key",
   safetyIdentifier: "safety_identifier"
-} as const satisfies Partial<Record<keyof ChatFields, string>>
-
-const renamedEntries = Object.entries(renamed) as ReadonlyArray<[keyof typeof renamed, string]>
+})
 
 /** The wire's names of those parameters, without `metadata`, which only OpenAI gives a meaning. */
-export const parameterNames: ReadonlyArray<string> = Object.values(renamed).filter(
-  (wire) => wire !== "metadata"
-)
-
-/**
- * Models that think before they answer. They take `max_completion_tokens` and refuse `max_tokens`, and read
- * standing instructions from a `developer` message.
- */
-export const isReasoningModel = (model: string): boolean =>
-  /^(ft:)?(o\d|gpt-[5-9])/.test(model) && !/^(ft:)?gpt-5-chat/.test(model)
+export const parameterNames: ReadonlyArray<string> = [
+  ...renamed.map(([, wire]) => wire).filter((wire) => wire !== "metadata"),
+  "reasoning_effort"
+]
 
 // --- to the wire -------------------------------------------------------------------------------------------
 
-const encodePart = (part: Part): unknown => {
+const encodePart = (part: Part, marks: boolean): unknown => {
+  const wire = plainPart(part)
+  return marks ? OpenAiCacheMark.add(wire, part) : wire
+}
+
+const plainPart = (part: Part): unknown => {
   switch (part.type) {
     case "text":
       return { type: "text", text: part.text }
@@ -75,24 +79,47 @@ const encodePart = (part: Part): unknown => {
   }
 }
 
-const encodeContent = (content: Content): unknown =>
-  typeof content === "string" ? content : content.map(encodePart)
+const encodeContent = (content: Content, marks: boolean): unknown =>
+  typeof content === "string" ? content : content.map((part) => encodePart(part, marks))
 
-const encodeMessage = (message: Message, reasoning: boolean): JsonObject => {
+/** How a chat is written for one server. */
+export interface How {
+  readonly dialect: Dialect
+  /** The model by its own name, empty where it is not known. */
+  readonly family: string
+  readonly streaming: boolean
+}
+
+/** The same for all messages of a chat. */
+interface Manner {
+  readonly dialect: Dialect
+  readonly systemRole: string
+  /** Whether thoughts are on, or may be. */
+  readonly thinks: boolean
+  /** See {@link Dialect.cacheMarks}. */
+  readonly marks: boolean
+}
+
+const encodeMessage = (message: Message, { dialect, marks, systemRole, thinks }: Manner): JsonObject => {
   switch (message.role) {
     case "system":
       return {
-        role: reasoning ? "developer" : "system",
-        content: encodeContent(message.content),
+        role: systemRole,
+        content: encodeContent(message.content, marks),
         name: message.name,
         ...message.extra
       }
     case "user":
-      return { role: "user", content: encodeContent(message.content), name: message.name, ...message.extra }
+      return {
+        role: "user",
+        content: encodeContent(message.content, marks),
+        name: message.name,
+        ...message.extra
+      }
     case "assistant":
       return {
         role: "assistant",
-        content: message.content == null ? message.content : encodeContent(message.content),
+        content: message.content == null ? message.content : encodeContent(message.content, marks),
         name: message.name,
         refusal: message.refusal,
         tool_calls: message.toolCalls?.map((call) => ({
@@ -100,13 +127,18 @@ const encodeMessage = (message: Message, reasoning: boolean): JsonObject => {
           type: "function",
           function: { name: call.name, arguments: call.arguments }
         })),
+        ...OpenAiReasoning.fieldsOf(
+          dialect,
+          message.reasoning,
+          thinks && message.toolCalls !== undefined && message.toolCalls.length > 0
+        ),
         ...message.extra
       }
     case "tool":
       return {
         role: "tool",
         tool_call_id: message.toolCallId,
-        content: encodeContent(message.content),
+        content: encodeContent(message.content, marks),
         ...message.extra
       }
   }
@@ -123,37 +155,84 @@ const encodeToolChoice = (choice: ToolChoice): unknown => {
   return choice.type === "provider" ? choice.value : { type: "function", function: { name: choice.name } }
 }
 
-const encodeResponseFormat = (format: ResponseFormat): unknown => {
+/** Whether a schema has to be put into words: the server's modes do not take it. */
+const isInWords = (format: ResponseFormat | undefined, { schemas }: Dialect): boolean =>
+  format?.type === "jsonSchema" &&
+  format.adapt === true &&
+  (schemas === "json" ||
+    schemas === "none" ||
+    (schemas === "strict" && !OpenAiSchema.isObjectSchema(format.schema)))
+
+const encodeResponseFormat = (format: ResponseFormat, dialect: Dialect): unknown => {
   switch (format.type) {
     case "text":
       return { type: "text" }
     case "json":
       return { type: "json_object" }
     case "jsonSchema": {
-      const { type: _, ...schema } = format
-      return { type: "json_schema", json_schema: schema }
+      const { adapt, type: _, ...asked } = format
+      if (isInWords(format, dialect)) {
+        return dialect.schemas === "json" && OpenAiSchema.isObjectSchema(format.schema)
+          ? { type: "json_object" }
+          : undefined
+      }
+      return {
+        type: "json_schema",
+        json_schema:
+          adapt === true && dialect.schemas === "strict" && format.strict !== false
+            ? { ...asked, ...OpenAiSchema.adaptOnce(format.schema) }
+            : asked
+      }
     }
     case "provider":
       return format.value
   }
 }
 
+/** The conversation with the schema in its standing instructions. */
+const withInstruction = (
+  messages: ReadonlyArray<Message>,
+  format: ResponseFormat | undefined
+): ReadonlyArray<Message> => {
+  if (format?.type !== "jsonSchema") return messages
+  const schema = instruction(format.schema)
+  const [first, ...others] = messages
+  return first?.role === "system" && typeof first.content === "string"
+    ? [{ ...first, content: `${first.content}\n\n${schema}` }, ...others]
+    : [{ role: "system", content: schema }, ...messages]
+}
+
+const asOpenAi = (model: string): How => ({ dialect: openAi, family: model, streaming: false })
+
 /** The body of the call: what the request sets and nothing else; `extra` is laid over it as it is. */
-export const encode = (chat: Chat, model: string): JsonObject => {
-  const reasoning = isReasoningModel(model)
+export const encode = (chat: Chat, model: string, how: How = asOpenAi(model)): JsonObject => {
+  const { dialect, family, streaming } = how
+  const { responseFormat: format } = chat
+  const manner = {
+    dialect,
+    systemRole: dialect.systemRole(family),
+    thinks: !isOff(chat.thinking),
+    marks: dialect.cacheMarks(family)
+  }
+  const messages = isInWords(format, dialect) ? withInstruction(chat.messages, format) : chat.messages
   const body: Record<string, unknown> = {
     model,
-    messages: chat.messages.map((message) => encodeMessage(message, reasoning))
+    messages: messages.map((message) => encodeMessage(message, manner))
   }
-  for (const [field, wire] of renamedEntries) {
-    if (chat[field] !== undefined) body[wire] = chat[field]
+  Renamed.write(body, chat, renamed)
+  if (chat.maxTokens !== undefined) body[dialect.maxTokensField(family)] = chat.maxTokens
+  if (chat.topK !== undefined && dialect.topK) body.top_k = chat.topK
+  if (chat.thinking !== undefined) Object.assign(body, dialect.thinking?.(chat.thinking))
+  if (format !== undefined) {
+    const wireFormat = encodeResponseFormat(format, dialect)
+    if (wireFormat !== undefined) body.response_format = wireFormat
   }
-  if (chat.maxTokens !== undefined) {
-    body[reasoning ? "max_completion_tokens" : "max_tokens"] = chat.maxTokens
-  }
-  if (chat.responseFormat !== undefined) body.response_format = encodeResponseFormat(chat.responseFormat)
   if (chat.tools !== undefined) body.tools = chat.tools.map(encodeTool)
   if (chat.toolChoice !== undefined) body.tool_choice = encodeToolChoice(chat.toolChoice)
+  if (streaming) {
+    body.stream = true
+    if (dialect.streamUsage) body.stream_options = { include_usage: true }
+  }
   return chat.extra === undefined ? body : { ...body, ...chat.extra }
 }
 
@@ -262,6 +341,7 @@ export const decode = (
     max_tokens: maxTokens,
     max_completion_tokens: maxCompletionTokens,
     response_format: responseFormat,
+    reasoning_effort: effort,
     tools,
     tool_choice: toolChoice,
     stream: _stream,
@@ -275,7 +355,8 @@ export const decode = (
   }
   const extra: Record<string, unknown> = { ...rest }
   const fields: Record<string, unknown> = { messages: messages.map(decodeMessage) }
-  for (const [field, wire] of renamedEntries) {
+  for (const [field, wire] of renamed) {
+    if (!Object.hasOwn(extra, wire)) continue
     // OpenAI takes an explicit null for most parameters and reads it as "not set"
     if (extra[wire] != null) fields[field] = extra[wire]
     delete extra[wire]
@@ -283,10 +364,11 @@ export const decode = (
   if (model != null) fields.model = model
   const limit = maxCompletionTokens ?? maxTokens
   if (limit != null) fields.maxTokens = limit
+  if (effort != null) fields.thinking = effort === "none" ? off : effort
   if (responseFormat != null) fields.responseFormat = decodeResponseFormat(responseFormat)
   if (tools != null) fields.tools = Array.isArray(tools) ? tools.map(decodeTool) : tools
   if (toolChoice != null) fields.toolChoice = decodeToolChoice(toolChoice)
   if (Object.keys(extra).length > 0) fields.extra = extra
-  // the wire is untyped: fromInput checks every field
-  return fromInput({ ...fields, ...own } as unknown as Writable<ChatFields>)
+  // the wire is untyped: chatFromFields checks every field
+  return chatFromFields({ ...fields, ...own } as unknown as Writable<ChatFields>)
 }

@@ -7,21 +7,21 @@
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { NetworkError, ServerError } from "../LlmError.js"
+import { NetworkError, ServerError, withUsage } from "../LlmError.js"
 import type { ToolCall } from "../Message.js"
 import { type ChatResponse, type Choice, type FinishReason, fromFields, type Meta } from "../Response.js"
-import type { Usage } from "../Usage.js"
+import { toolCall as toolCallOf } from "../StreamPart.js"
+import type { Asked } from "../Wire.js"
 import { isJsonObject } from "./jsonObject.js"
+import { compatible, type Dialect } from "./openAiDialect.js"
+import * as OpenAiReasoning from "./openAiReasoning.js"
+import * as OpenAiUsage from "./openAiUsage.js"
+import { lenient } from "./openAiUsage.js"
 import { safeText } from "./safeText.js"
-import { tokensOf } from "./tokenEstimate.js"
+import * as ThinkTags from "./thinkTags.js"
+import { estimatedUsage } from "./tokenEstimate.js"
 
 const nullish = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
-
-/** Absent where it is not what it should be. */
-const lenient = <A, I>(schema: Schema.Schema<A, I>) =>
-  Schema.optional(Schema.NullOr(schema).annotations({ decodingFallback: () => Either.right(null) }))
-
-const Count = lenient(Schema.Union(Schema.Number, Schema.NumberFromString.pipe(Schema.finite())))
 
 const WireFunction = Schema.Struct({
   name: nullish(Schema.String),
@@ -33,6 +33,7 @@ const WireMessage = Schema.Struct({
   refusal: nullish(Schema.String),
   reasoning_content: lenient(Schema.String),
   reasoning: lenient(Schema.String),
+  reasoning_details: Schema.optional(Schema.Unknown),
   tool_calls: nullish(
     Schema.Array(Schema.Struct({ id: lenient(Schema.String), function: nullish(WireFunction) }))
   ),
@@ -45,24 +46,13 @@ const WireChoice = Schema.Struct({
   logprobs: Schema.optional(Schema.Unknown)
 }).annotations({ identifier: "a choice" })
 
-const WireUsage = Schema.Struct({
-  prompt_tokens: Count,
-  completion_tokens: Count,
-  prompt_tokens_details: lenient(
-    Schema.Struct({
-      cached_tokens: Count,
-      cache_write_tokens: Count,
-      audio_tokens: Count
-    })
-  ),
-  completion_tokens_details: lenient(Schema.Struct({ reasoning_tokens: Count, audio_tokens: Count }))
-})
-
 const WireCompletion = Schema.Struct({
   id: lenient(Schema.String),
   model: lenient(Schema.String),
   choices: Schema.NonEmptyArray(WireChoice),
-  usage: lenient(WireUsage),
+  usage: lenient(OpenAiUsage.WireUsage),
+  /** Groq's own, where it states the usage too. */
+  x_groq: lenient(Schema.Struct({ usage: lenient(OpenAiUsage.WireUsage) })),
   service_tier: lenient(Schema.String)
 }).annotations({ identifier: "a completion" })
 
@@ -71,23 +61,6 @@ const decodeWire = Schema.decodeUnknownEither(WireCompletion)
 type Wire = typeof WireCompletion.Type
 
 const isText = (value: unknown) => value == null || typeof value === "string"
-const isCount = (value: unknown) => value == null || typeof value === "number"
-
-const isUsage = (usage: unknown): boolean => {
-  if (usage == null) return true
-  if (!isJsonObject(usage) || !isCount(usage.prompt_tokens) || !isCount(usage.completion_tokens)) return false
-  const { completion_tokens_details: output, prompt_tokens_details: input } = usage
-  const inputFits =
-    input == null ||
-    (isJsonObject(input) &&
-      isCount(input.cached_tokens) &&
-      isCount(input.cache_write_tokens) &&
-      isCount(input.audio_tokens))
-  const outputFits =
-    output == null ||
-    (isJsonObject(output) && isCount(output.reasoning_tokens) && isCount(output.audio_tokens))
-  return inputFits && outputFits
-}
 
 /** Whether the body is one plain text answer, as nearly all are. The schema reads the rest, at ten times the cost. */
 const isPlain = (body: unknown): body is Wire => {
@@ -105,7 +78,13 @@ const isPlain = (body: unknown): body is Wire => {
     tool_calls: calls
   } = first.message
   const isTextOnly = isText(content) && isText(refusal) && isText(reasoning) && isText(reasoning_content)
-  return isTextOnly && calls == null && call == null && isUsage(body.usage)
+  return (
+    isTextOnly &&
+    calls == null &&
+    call == null &&
+    OpenAiUsage.isPlain(body.usage) &&
+    (body.usage != null || body.x_groq == null)
+  )
 }
 
 const finishReasons: ReadonlyMap<string, FinishReason> = new Map(
@@ -121,28 +100,43 @@ const finishReasons: ReadonlyMap<string, FinishReason> = new Map(
   })
 )
 
+/** The reason in our words; where tools are called or the model refuses, that is the reason. */
+export const finishReasonOf = (
+  raw: string | null | undefined,
+  dialect: Dialect,
+  said: { readonly refuses: boolean; readonly calls: boolean }
+): FinishReason => {
+  if (said.refuses) return "content_filter"
+  // a forced function ends with "stop": the calls tell, not the reason
+  if (said.calls && (raw === "stop" || raw == null)) return "tool_calls"
+  if (raw == null) return "other"
+  const own = Object.hasOwn(dialect.finishReasons, raw) ? dialect.finishReasons[raw] : undefined
+  return own ?? finishReasons.get(raw) ?? "other"
+}
+
 const toolCall = (
   id: string | null | undefined,
   call: typeof WireFunction.Type | null | undefined,
   index: number
 ): ToolCall => {
   const given = call?.arguments
-  return {
+  return toolCallOf({
     id: id || `call_${index}`,
     name: call?.name ?? "",
     // a model that calls without arguments may send "" for {}
     arguments: typeof given === "string" ? given || "{}" : JSON.stringify(given ?? {})
-  }
+  })
 }
 
-const toolCalls = (message: typeof WireMessage.Type): ReadonlyArray<ToolCall> => {
+const toolCallsOf = (message: typeof WireMessage.Type): ReadonlyArray<ToolCall> => {
   if (message.tool_calls) return message.tool_calls.map((call, i) => toolCall(call.id, call.function, i))
   return message.function_call ? [toolCall(undefined, message.function_call, 0)] : []
 }
 
-const text = (content: typeof WireMessage.Type.content): string => {
+/** The text of a content, be it a text or a list of parts. */
+export const textOf = (content: unknown): string => {
   if (typeof content === "string") return content
-  if (!content) return ""
+  if (!Array.isArray(content)) return ""
   return content
     .map((part) =>
       typeof part === "object" && part !== null && "text" in part && typeof part.text === "string"
@@ -152,60 +146,44 @@ const text = (content: typeof WireMessage.Type.content): string => {
     .join("")
 }
 
-const choice = (wire: typeof WireChoice.Type): Choice => {
-  const calls = toolCalls(wire.message)
+const choice = (wire: typeof WireChoice.Type, dialect: Dialect): Choice & { readonly reasoning?: string } => {
+  const { message } = wire
+  const toolCalls = toolCallsOf(message)
   const raw = wire.finish_reason
-  // a forced function ends with "stop": the calls tell, not the reason
-  const finishReason: FinishReason = wire.message.refusal
-    ? "content_filter"
-    : calls.length > 0 && (raw === "stop" || raw == null)
-      ? "tool_calls"
-      : ((raw == null ? undefined : finishReasons.get(raw)) ?? "other")
-  const answer: Writable<Choice> = { text: text(wire.message.content), finishReason, toolCalls: calls }
-  if (wire.message.refusal) answer.refusal = wire.message.refusal
+  const finishReason = finishReasonOf(raw, dialect, {
+    refuses: Boolean(message.refusal),
+    calls: toolCalls.length > 0
+  })
+  const content = textOf(message.content)
+  const told = message.reasoning_content || message.reasoning
+  const { reasoning, text } =
+    told || dialect.thinkTags === false
+      ? { reasoning: told, text: content }
+      : ThinkTags.split(content, dialect.thinkTags, raw === "length")
+  const answer: Writable<Choice> & { reasoning?: string } = { text, finishReason, toolCalls }
+  if (reasoning) answer.reasoning = reasoning
+  if (message.refusal) answer.refusal = message.refusal
   if (wire.logprobs != null) answer.logprobs = wire.logprobs
+  return answer
+}
+
+const alternative = (wire: typeof WireChoice.Type, dialect: Dialect): Choice => {
+  const { reasoning: _, ...answer } = choice(wire, dialect)
   return answer
 }
 
 type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
-/** cached and cache-write tokens are parts of `prompt_tokens`, reasoning is part of `completion_tokens` */
-const usageOf = (wire: typeof WireUsage.Type): Usage => {
-  const input = wire.prompt_tokens_details
-  const output = wire.completion_tokens_details
-  const usage: Writable<Usage> = {
-    inputTokens: wire.prompt_tokens ?? 0,
-    outputTokens: wire.completion_tokens ?? 0
-  }
-  if (input?.cached_tokens != null) usage.cacheReadTokens = input.cached_tokens
-  if (input?.cache_write_tokens != null) usage.cacheWriteTokens = input.cache_write_tokens
-  if (output?.reasoning_tokens != null) usage.reasoningTokens = output.reasoning_tokens
-  if (input?.audio_tokens) usage.audioInputTokens = input.audio_tokens
-  if (output?.audio_tokens) usage.audioOutputTokens = output.audio_tokens
-  return usage
-}
-
-/** Where the server states no usage. */
-const estimatedUsage = (promptCharacters: number, answer: Choice): Usage => ({
-  inputTokens: tokensOf(promptCharacters),
-  outputTokens: tokensOf(answer.text.length),
-  estimated: true
-})
+/** A server that is not named: nothing of its answer is moved. */
+const unknownServer: Dialect = { ...compatible, thinkTags: false }
 
 const blankMeta: Meta = { attempts: 1, cached: false, latencyMs: 0 }
-
-/** What the answer was asked with, for the fields that a server may leave out. */
-export interface Asked {
-  readonly provider: string
-  readonly model: string
-  readonly promptCharacters: number
-  readonly requestId: string | undefined
-}
 
 /** The answer, or the typed error for a 2xx that holds none. */
 export const decode = (
   body: unknown,
-  asked: Asked
+  asked: Asked,
+  dialect: Dialect = unknownServer
 ): Either.Either<ChatResponse, NetworkError | ServerError> => {
   const parsed = isPlain(body) ? Either.right(body) : decodeWire(body)
   const context = {
@@ -217,29 +195,33 @@ export const decode = (
   }
   const wire = parsed.right
   const first = wire.choices[0]
-  const answer = choice(first)
+  const answer = choice(first, dialect)
+  const stated = wire.usage ?? wire.x_groq?.usage
+  const usage = stated == null ? undefined : OpenAiUsage.usageOf(stated, dialect.reasoningTokens)
   if (answer.finishReason === "error") {
-    return Either.left(
-      new ServerError({ ...context, message: `the model stopped with "${first.finish_reason}"` })
-    )
+    const error = new ServerError({ ...context, message: `the model stopped with "${first.finish_reason}"` })
+    return Either.left(withUsage(error, usage))
   }
   const response: Writable<ChatResponse> = fromFields({
     text: answer.text,
     finishReason: answer.finishReason,
     toolCalls: answer.toolCalls,
-    usage: wire.usage ? usageOf(wire.usage) : estimatedUsage(asked.promptCharacters, answer),
+    usage: usage ?? estimatedUsage(asked.request, answer),
     model: wire.model || asked.model,
     provider: asked.provider,
     raw: body,
     meta: asked.requestId === undefined ? blankMeta : { ...blankMeta, requestId: asked.requestId }
   })
-  const reasoning = first.message.reasoning_content || first.message.reasoning
+  const { reasoning } = answer
+  const reasoningParts = OpenAiReasoning.partsOf(dialect, reasoning, first.message.reasoning_details)
   if (answer.refusal !== undefined) response.refusal = answer.refusal
   if (answer.logprobs !== undefined) response.logprobs = answer.logprobs
   if (wire.id) response.id = wire.id
   if (first.finish_reason != null) response.rawFinishReason = first.finish_reason
   if (reasoning) response.reasoning = reasoning
-  if (wire.choices.length > 1) response.alternatives = wire.choices.slice(1).map(choice)
+  if (reasoningParts.length > 0) response.reasoningParts = reasoningParts
+  if (wire.choices.length > 1)
+    response.alternatives = wire.choices.slice(1).map((other) => alternative(other, dialect))
   if (wire.service_tier) response.serviceTier = wire.service_tier
   return Either.right(response)
 }

@@ -43,7 +43,7 @@ const timeout = (call: Call): TimeoutError =>
   new TimeoutError({ provider: call.provider, message: `No answer within ${call.timeoutMs} ms` })
 
 /** What the transport failed with; a client that is not ours wraps it. */
-const transportError = (call: Call, error: Error): LlmError => {
+export const transportError = (call: Call, error: Error): LlmError => {
   const cause = HttpClientError.isHttpClientError(error) ? (error.cause ?? error) : error
   return cause instanceof CallTimeout ? timeout(call) : classifyTransport(call.provider, cause)
 }
@@ -54,23 +54,40 @@ const redacted = "[redacted]"
 // a shorter key, or one of digits only, is a dummy such as "EMPTY" that any text or number may hold
 const isTelling = (key: string): boolean => key.length >= 8 && /\D/.test(key)
 
-/** The answer without the key, whatever the key looks like: in its text, and in the headers kept as ids. */
-const withoutSecret = (answer: TextExchange, secret: Redacted.Redacted | undefined): TextExchange => {
-  if (secret === undefined) return answer
+/** Takes the key of a call, whatever it looks like, out of texts. Nothing if the call has none that tells. */
+export const redaction = ({ secret }: Call): ((text: string) => string) | undefined => {
+  if (secret === undefined) return undefined
   const key = Redacted.value(secret)
-  if (!isTelling(key)) return answer
-  const text = answer.text.includes(key) ? answer.text.replaceAll(key, redacted) : answer.text
-  let headers = answer.headers
+  return isTelling(key) ? (text) => (text.includes(key) ? text.replaceAll(key, redacted) : text) : undefined
+}
+
+/** The headers without the key, in those that are kept as ids. */
+export const redactedHeaders = <H extends TextExchange["headers"]>(
+  given: H,
+  redact: (text: string) => string
+): H => {
+  let headers = given
   for (const name of requestIdHeaders) {
     const value = headers[name]
-    if (value?.includes(key)) headers = { ...headers, [name]: value.replaceAll(key, redacted) }
+    if (value === undefined) continue
+    const safe = redact(value)
+    if (safe !== value) headers = { ...headers, [name]: safe }
   }
+  return headers
+}
+
+/** The answer without the key: in its text, and in the headers kept as ids. */
+const withoutSecret = (answer: TextExchange, call: Call): TextExchange => {
+  const redact = redaction(call)
+  if (redact === undefined) return answer
+  const text = redact(answer.text)
+  const headers = redactedHeaders(answer.headers, redact)
   return text === answer.text && headers === answer.headers ? answer : { ...answer, headers, text }
 }
 
 /** Reads an answer: its limits, and its body or why there is none. */
-const read = (call: Call, exchanged: TextExchange, now: number): Reply => {
-  const { headers, status, text } = withoutSecret(exchanged, call.secret)
+export const read = (call: Call, exchanged: TextExchange, now: number): Reply => {
+  const { headers, status, text } = withoutSecret(exchanged, call)
   const parsed = parse(text)
   const answer = { status, headers, body: Either.getOrElse(parsed, () => text) }
   const throttle = Throttle.decode(call.provider, answer, now)
@@ -128,6 +145,21 @@ const exchange = (
         onTimeout: () => new CallTimeout(`no answer within ${call.timeoutMs} ms`)
       })
 }
+
+/** Reads what is at the address of the call, whose body is not sent. */
+export const get = (client: HttpClient.HttpClient, call: Call): Effect.Effect<Reply> =>
+  client.execute(HttpClientRequest.get(call.url, { headers: call.headers })).pipe(
+    Effect.flatMap(({ headers, status, text }) => Effect.map(text, (text) => ({ status, headers, text }))),
+    Effect.timeoutFail({
+      duration: call.timeoutMs === 0 ? Number.POSITIVE_INFINITY : call.timeoutMs,
+      onTimeout: () => new CallTimeout(`no answer within ${call.timeoutMs} ms`)
+    }),
+    Effect.matchEffect({
+      onFailure: (error) => Effect.succeed(nothing(transportError(call, error))),
+      onSuccess: (answer) =>
+        Effect.clockWith((clock) => Effect.succeed(read(call, answer, clock.unsafeCurrentTimeMillis())))
+    })
+  )
 
 /** Sends the call. */
 export const send = (client: HttpClient.HttpClient, call: Call): Effect.Effect<Reply> => {

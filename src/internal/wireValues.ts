@@ -1,0 +1,22 @@
+/** Fields of an answer as they should be, absent where they are of another type: the answer is paid for. */
+import { isJsonObject, type JsonObject } from "./jsonObject.js"
+
+/** A text that says something. */
+export const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : undefined
+
+/** A number, which some servers write as text. */
+export const countOf = (value: unknown): number | undefined => {
+  const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  return typeof count === "number" && Number.isFinite(count) ? count : undefined
+}
+
+/** A list; empty where there is none. */
+export const listOf = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+/** An object; empty where there is none. */
+export const objectOf = (value: unknown): JsonObject => (isJsonObject(value) ? value : {})
+
+/** The arguments of a tool call as text, which some servers send as the object itself. */
+export const argumentsOf = (value: unknown): string =>
+  typeof value === "string" ? value : value == null ? "" : JSON.stringify(value)

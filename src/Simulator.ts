@@ -26,8 +26,14 @@
  * **Tokens** are counted as four characters each, rounded up; a chat prompt adds 3 tokens for each message
  * and 3 for the answer, and 85 for each part that is not text.
  *
+ * **The bill** counts as the provider's own usage does: what was read from and written to its prompt cache is part
+ * of the input, thoughts are part of the output. It includes calls that nobody got an answer of: see
+ * {@link LogEntry.delivered} and {@link Summary.undelivered}.
+ *
  * **Time** is the `Clock` of the fiber that made the simulator: under `TestClock`, latencies and limits
  * advance with it.
+ *
+ * @module
  */
 import type { ServeError } from "@effect/platform/HttpServerError"
 import * as Context from "effect/Context"
@@ -35,6 +41,8 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { BatchOptions } from "./simulator/BatchJobs.js"
+import type { Price } from "./simulator/Bill.js"
 import * as BillingLog from "./simulator/BillingLog.js"
 import * as Control from "./simulator/Control.js"
 import type { Distribution } from "./simulator/Draw.js"
@@ -42,14 +50,16 @@ import * as Engine from "./simulator/Engine.js"
 import type { RatedFault, ScriptedFault } from "./simulator/Faults.js"
 import type { Limits } from "./simulator/Limits.js"
 import * as LogFile from "./simulator/LogFile.js"
-import * as OpenAiWire from "./simulator/OpenAiWire.js"
 import * as RequestHash from "./simulator/RequestHash.js"
 import * as Server from "./simulator/Server.js"
+import * as Wires from "./simulator/Wires.js"
 
-export type { LogEntry, Outcome, Summary } from "./simulator/BillingLog.js"
+export type { BatchOptions } from "./simulator/BatchJobs.js"
+export type { Price, Tokens } from "./simulator/Bill.js"
+export type { LogEntry, Outcome, Summary, Undelivered } from "./simulator/BillingLog.js"
 export type { Distribution } from "./simulator/Draw.js"
-export type { Price } from "./simulator/Engine.js"
 export type { Fault, FaultKind, RatedFault, ScriptedFault } from "./simulator/Faults.js"
+export type { Hint } from "./simulator/Hints.js"
 export type { Limits } from "./simulator/Limits.js"
 
 /** How the simulator behaves. All of it is plain data. */
@@ -87,14 +97,20 @@ export interface Options {
   /** Faults by script; they come before those by rate. Default none. */
   readonly script?: ReadonlyArray<ScriptedFault>
   /** Dollars per million tokens by model, `"*"` for all others. Default: nothing costs anything. */
-  readonly prices?: Readonly<Record<string, Engine.Price>>
+  readonly prices?: Readonly<Record<string, Price>>
   /** After so many charged requests or dollars, every request meets `insufficient_quota`. Default: no end. */
   readonly quota?: { readonly requests?: number; readonly dollars?: number }
-  /** Whether a call is billed whose client went away before its answer. Default true, as providers do. */
+  /**
+   * Whether a call is billed whose client went away before its answer. Default true, as providers do: a plain answer
+   * is made, and billed in full, whether or not anybody waits for it; a stream is billed for its prompt and what was
+   * written before its reader left.
+   */
   readonly chargeAbandoned?: boolean
+  /** How jobs of the batch APIs go. Their requests are in the log as `BATCH`, at half the price. Default: at once. */
+  readonly batches?: BatchOptions
   /** File of JSON lines to which each finished request is appended. Default none. */
   readonly logFile?: string
-  /** Entries the log keeps in memory, at about 60 bytes each; the oldest go first. Default 1,000,000. */
+  /** Entries the log keeps in memory, at about 90 bytes each; the oldest go first. Default 1,000,000. */
   readonly logLimit?: number
   /** Characters of each prompt to keep in the log. Default 0. */
   readonly logPrompts?: number
@@ -102,8 +118,10 @@ export interface Options {
 
 /** A running simulator. */
 export interface Service {
-  /** Base URL for clients, such as `http://127.0.0.1:4010/v1`. */
+  /** Base URL for clients of OpenAI, such as `http://127.0.0.1:4010/v1`. */
   readonly url: string
+  /** Base URL for clients of each provider that is spoken here, by the provider's name. */
+  readonly urls: Readonly<Record<string, string>>
   readonly port: number
   /** All entries kept, in order of arrival. */
   readonly log: Effect.Effect<ReadonlyArray<BillingLog.LogEntry>>
@@ -111,7 +129,7 @@ export interface Service {
   readonly stats: Effect.Effect<BillingLog.Summary>
   /** Forgets log and counts. Limits, quota and script stay as far as they are used. */
   readonly reset: Effect.Effect<void>
-  /** Sets new limits, unused. */
+  /** Sets other limits. What was charged so far, and is in flight, still counts, unless `per` changes. */
   readonly setLimits: (limits: Limits) => Effect.Effect<void>
   /** Sets the faults by rate. */
   readonly setFaults: (faults: ReadonlyArray<RatedFault>) => Effect.Effect<void>
@@ -142,10 +160,11 @@ export const make = (options: Options = {}): Effect.Effect<Service, ServeError, 
     })
     if (options.logFile !== undefined) file = yield* LogFile.make(options.logFile, log.unfinished)
 
-    const wire = OpenAiWire.make({
+    const wires = Wires.make({
       strict: options.strict ?? true,
       models: options.models,
-      contextWindow: options.contextWindow
+      contextWindow: options.contextWindow,
+      batches: options.batches
     })
     const engine = Engine.make(
       {
@@ -164,13 +183,15 @@ export const make = (options: Options = {}): Effect.Effect<Service, ServeError, 
         faults: options.faults ?? [],
         script: options.script ?? []
       },
-      [wire],
+      [wires.openai.wire, ...Object.values(wires).map(({ wire }) => wire)],
       log,
       clock
     )
     const port = yield* Server.serve(engine, Control.make(engine, log), { host, port: options.port ?? 0 })
+    const origin = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
     return {
-      url: `http://${host.includes(":") ? `[${host}]` : host}:${port}/v1`,
+      url: `${origin}/v1`,
+      urls: Object.fromEntries(Object.entries(wires).map(([name, { path }]) => [name, origin + path])),
       port,
       log: Effect.sync(() => Array.from(log.entries())),
       stats: Effect.sync(log.summary),

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as Simulator from "../src/Simulator.js"
@@ -357,6 +358,60 @@ describe("limits", () => {
     })
   )
 
+  it.scoped("count input and output apart, without what the prompt cache had, and tell each", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.make({
+        limits: { itpm: 4_000, otpm: 100 },
+        cachedShare: 0.5,
+        outputTokens: 60
+      })
+      const ask = (n: number) =>
+        post(
+          simulator,
+          {
+            model: "claude-haiku-4-5",
+            max_tokens: 500,
+            messages: [
+              {
+                role: "user",
+                content: [
+                  { type: "text", text: `${n}${"x".repeat(7_999)}`, cache_control: { type: "ephemeral" } }
+                ]
+              }
+            ]
+          },
+          "/messages",
+          { "x-api-key": key }
+        )
+      const told = ({ headers }: Answered) =>
+        ["input-tokens", "output-tokens", "tokens"].map((name) =>
+          ["limit", "remaining"].map((what) => Number(headers.get(`anthropic-ratelimit-${name}-${what}`)))
+        )
+      const first = yield* ask(1)
+      const { input_tokens: input, cache_creation_input_tokens: written } = first.json.usage
+      assert.strictEqual(first.json.usage.cache_read_input_tokens, 1_003)
+      const left = 4_000 - input - written
+      // what an answer has is charged when it is sent
+      assert.deepStrictEqual(told(first), [
+        [4_000, left],
+        [100, 100],
+        [4_100, left + 100]
+      ])
+      const second = yield* ask(2)
+      assert.strictEqual(second.status, 200)
+      assert.deepStrictEqual(told(second)[1], [100, 40])
+      const third = yield* ask(3)
+      assert.strictEqual(third.status, 429)
+      assert.match(third.json.error.message, /rate limit of 100 output tokens per minute/)
+      assert.strictEqual(third.headers.get("retry-after"), "12")
+      assert.deepStrictEqual(told(third), [
+        [4_000, left - input - written],
+        [100, 0],
+        [4_100, left - input - written]
+      ])
+    })
+  )
+
   it.scoped("of concurrency hold until the answer is sent", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.make({ limits: { concurrency: 2 }, latency: "1 second" })
@@ -650,6 +705,100 @@ describe("latency", () => {
       assert.deepInclude(entry, { outcome: "abandoned", status: 200, charged: true })
       assert.isBelow(entry?.outputTokens ?? 400, 200)
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("the bill", () => {
+  it.scoped("has what was read from the cache, written to it, and thought, at their prices", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.make({
+        cachedShare: 0.5,
+        outputTokens: 30,
+        reasoningTokens: 12,
+        prices: { "*": { input: 3, output: 15, cacheRead: 0.3, cacheWrite: 3.75 } }
+      })
+      const text = "x".repeat(8_000)
+      const answer = yield* post(
+        simulator,
+        {
+          model: "claude-haiku-4-5",
+          max_tokens: 5_000,
+          thinking: { type: "enabled", budget_tokens: 2_000 },
+          messages: [
+            { role: "user", content: [{ type: "text", text, cache_control: { type: "ephemeral" } }] }
+          ]
+        },
+        "/messages",
+        { "x-api-key": key }
+      )
+      const { usage } = answer.json
+      const bill = {
+        inputTokens: 2_006,
+        outputTokens: 42,
+        cacheReadTokens: 1_003,
+        cacheWriteTokens: 902,
+        reasoningTokens: 12,
+        audioTokens: 0,
+        billedInputTokens: 2_006,
+        searchUnits: 0
+      }
+      assert.deepInclude(usage, {
+        input_tokens: 101,
+        cache_read_input_tokens: 1_003,
+        cache_creation_input_tokens: 902,
+        output_tokens: 42
+      })
+      const [entry] = yield* simulator.log
+      assert.deepInclude(entry, { ...bill, charged: true, delivered: true })
+      assert.closeTo(entry?.cost ?? 0, (101 * 3 + 1_003 * 0.3 + 902 * 3.75 + 42 * 15) / 1e6, 1e-12)
+      assert.deepInclude(yield* simulator.stats, { ...bill, cost: entry?.cost ?? 0 })
+    })
+  )
+
+  const abandoned = (simulator: Simulator.Service) =>
+    Effect.gen(function* () {
+      const { requests } = yield* simulator.stats
+      const call = yield* Effect.fork(post(simulator, chat("hello")))
+      while ((yield* simulator.stats).requests === requests)
+        yield* Effect.promise(() => new Promise(setImmediate))
+      yield* Fiber.interrupt(call)
+      while ((yield* simulator.stats).open > 0) yield* Effect.promise(() => new Promise(setImmediate))
+      return (yield* simulator.log).at(-1)
+    })
+
+  it.scoped("has the calls whose answer reached nobody, and says whose doing that was", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.make({ outputTokens: 30, latency: "1 second" })
+      // the client hangs up: the provider goes on, and bills
+      const left = yield* abandoned(simulator)
+      assert.deepInclude(left, { outcome: "abandoned", charged: true, delivered: false, outputTokens: 30 })
+      // the provider breaks what it bills
+      yield* simulator.setScript([{ fault: { kind: "malformed" } }])
+      const broken = yield* Effect.fork(post(simulator, chat("hello")))
+      while ((yield* simulator.stats).open === 0) yield* Effect.promise(() => new Promise(setImmediate))
+      yield* TestClock.adjust("1 second")
+      yield* broken
+      assert.deepInclude((yield* simulator.log).at(-1), {
+        outcome: "answered",
+        charged: true,
+        delivered: false
+      })
+      const { charged, inputTokens, outputTokens, undelivered } = yield* simulator.stats
+      assert.deepInclude(undelivered, { requests: charged, inputTokens, outputTokens })
+      assert.strictEqual(charged, 2)
+    })
+  )
+
+  it.scoped("leaves out the calls that a client hung up on, where told to", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.make({ latency: "1 second", chargeAbandoned: false })
+      assert.deepInclude(yield* abandoned(simulator), {
+        outcome: "abandoned",
+        charged: false,
+        delivered: false
+      })
+      assert.deepInclude(yield* simulator.stats, { charged: 0, outputTokens: 0 })
+    })
   )
 })
 

@@ -1,9 +1,10 @@
 /**
  * The billing log: each request received, what it was answered, and whether it was charged.
  *
- * Entries live in columns of typed arrays, about 60 bytes each, in blocks; the oldest block goes when the
+ * Entries live in columns of typed arrays, about 90 bytes each, in blocks; the oldest block goes when the
  * log is full. The summary counts everything since the start or the last reset, dropped entries included.
  */
+import * as Bill from "./Bill.js"
 import type { RequestHash } from "./RequestHash.js"
 import * as Tally from "./Tally.js"
 
@@ -18,8 +19,11 @@ export type Outcome = "open" | "answered" | "reset" | "truncated" | "abandoned"
 
 const outcomes: ReadonlyArray<Outcome> = ["open", "answered", "reset", "truncated", "abandoned"]
 
-/** One request received. */
-export interface LogEntry {
+/**
+ * One request received, and what it is billed. Its tokens are those of the answer as it was made, as far as it was
+ * written; those of a call that is not `charged` cost nothing.
+ */
+export interface LogEntry extends Bill.Tokens {
   /** Order of arrival, counted from 1. */
   readonly seq: number
   /** Arrival, milliseconds since the epoch. */
@@ -41,10 +45,13 @@ export interface LogEntry {
   readonly status: number
   /** Kind of the injected fault. */
   readonly fault: string | null
-  readonly inputTokens: number
-  readonly outputTokens: number
   /** Whether the provider bills for it. */
   readonly charged: boolean
+  /**
+   * Whether a whole, well-formed answer was sent. Of a call that was charged and not delivered, `outcome` tells whose
+   * doing it was: `"abandoned"` the client's, anything else the provider's.
+   */
+  readonly delivered: boolean
   /** Dollars, by the `prices` option. */
   readonly cost: number
   /** Milliseconds from arrival to the end of the exchange. */
@@ -53,20 +60,19 @@ export interface LogEntry {
   readonly prompt?: string
 }
 
-/** Counts over all requests since the start or the last reset. */
-export interface Summary {
+/** Counts over all requests since the start or the last reset; the tokens are those of the charged requests. */
+export interface Summary extends Bill.Tokens {
   readonly requests: number
   /** Requests whose answer is not finished. */
   readonly open: number
-  /** Complete, well-formed answers to generation requests with a 2xx status. */
+  /** Requests whose answer was delivered: complete, well-formed, with a 2xx status, and of a model. */
   readonly successes: number
   readonly charged: number
+  /** What was charged for requests whose answer was not delivered: part of the sums here. */
+  readonly undelivered: Undelivered
   readonly byStatus: Readonly<Record<string, number>>
   readonly byOutcome: Readonly<Record<string, number>>
   readonly byFault: Readonly<Record<string, number>>
-  /** Tokens of the charged requests. */
-  readonly inputTokens: number
-  readonly outputTokens: number
   /** Dollars charged. */
   readonly cost: number
   readonly distinctHashes: number
@@ -78,6 +84,13 @@ export interface Summary {
   /** The most requests received within any one second, and any one minute, of the entries kept. */
   readonly busiestSecond: number
   readonly busiestMinute: number
+}
+
+/** Requests that were charged and whose answer was not delivered. */
+export interface Undelivered extends Bill.Tokens {
+  readonly requests: number
+  /** Dollars. */
+  readonly cost: number
 }
 
 /** What is known of a request when it arrives. */
@@ -98,10 +111,9 @@ export interface Ending {
   readonly outcome: Outcome
   readonly status: number
   readonly fault: string | null
-  readonly inputTokens: number
-  readonly outputTokens: number
+  readonly tokens: Bill.Tokens
   readonly charged: boolean
-  readonly success: boolean
+  readonly delivered: boolean
   readonly cost: number
 }
 
@@ -131,6 +143,12 @@ export interface BillingLog {
 
 const blockRows = 1 << 14
 
+/** A column for each kind of token. */
+const tokenColumns = () => {
+  const column = () => new Uint32Array(blockRows)
+  return Object.fromEntries(Bill.kinds.map((kind) => [kind, column()]))
+}
+
 const makeBlock = (withPrompts: boolean) => ({
   time: new Float64Array(blockRows),
   end: new Float64Array(blockRows),
@@ -138,13 +156,13 @@ const makeBlock = (withPrompts: boolean) => ({
   high: new Uint32Array(blockRows),
   low: new Uint32Array(blockRows),
   attempt: new Uint32Array(blockRows),
-  inputTokens: new Uint32Array(blockRows),
-  outputTokens: new Uint32Array(blockRows),
+  tokens: tokenColumns(),
   name: new Uint32Array(blockRows),
   fault: new Uint32Array(blockRows),
   status: new Uint16Array(blockRows),
   outcome: new Uint8Array(blockRows),
   charged: new Uint8Array(blockRows),
+  delivered: new Uint8Array(blockRows),
   prompt: withPrompts ? new Array<string>(blockRows).fill("") : undefined
 })
 
@@ -166,6 +184,16 @@ const makeNames = () => {
     },
     get: (i: number): Name => names[i] ?? { method: "", path: "", model: "", key: "" }
   }
+}
+
+const tokensAt = (block: Block, row: number): Bill.Tokens => {
+  const tokens = { ...Bill.none }
+  for (const kind of Bill.kinds) tokens[kind] = block.tokens[kind]?.[row] ?? 0
+  return tokens
+}
+
+const addTo = (sums: { -readonly [K in keyof Bill.Tokens]: number }, tokens: Bill.Tokens): void => {
+  for (const kind of Bill.kinds) sums[kind] += tokens[kind]
 }
 
 const hex = (word: number): string => word.toString(16).padStart(8, "0")
@@ -197,9 +225,9 @@ export const make = (options: {
     byStatus: {} as Record<string, number>,
     byOutcome: {} as Record<string, number>,
     byFault: {} as Record<string, number>,
-    inputTokens: 0,
-    outputTokens: 0,
+    ...Bill.none,
     cost: 0,
+    undelivered: { requests: 0, ...Bill.none, cost: 0 },
     answeredMoreThanOnce: 0,
     chargedMoreThanOnce: 0,
     maxInFlight: 0
@@ -226,9 +254,9 @@ export const make = (options: {
       outcome: outcomes[block.outcome[row] ?? 0] ?? "open",
       status: block.status[row] ?? 0,
       fault: faults[block.fault[row] ?? 0] ?? null,
-      inputTokens: block.inputTokens[row] ?? 0,
-      outputTokens: block.outputTokens[row] ?? 0,
+      ...tokensAt(block, row),
       charged: block.charged[row] === 1,
+      delivered: block.delivered[row] === 1,
       cost: block.cost[row] ?? 0,
       latencyMs: end === 0 ? 0 : end - time
     }
@@ -297,15 +325,19 @@ export const make = (options: {
       bump(counts.byOutcome, ending.outcome)
       if (ending.status !== 0) bump(counts.byStatus, String(ending.status))
       if (ending.fault !== null) bump(counts.byFault, ending.fault)
-      if (ending.success) {
+      if (ending.delivered) {
         counts.successes += 1
         if (tally.increment(ticket.arrival.hash, "answered") === 2) counts.answeredMoreThanOnce += 1
       }
       if (ending.charged) {
         counts.charged += 1
-        counts.inputTokens += ending.inputTokens
-        counts.outputTokens += ending.outputTokens
+        addTo(counts, ending.tokens)
         counts.cost += ending.cost
+        if (!ending.delivered) {
+          counts.undelivered.requests += 1
+          addTo(counts.undelivered, ending.tokens)
+          counts.undelivered.cost += ending.cost
+        }
         if (tally.increment(ticket.arrival.hash, "charged") === 2) counts.chargedMoreThanOnce += 1
       }
       const block = blocks.get(blockOf(ticket.seq))
@@ -314,9 +346,12 @@ export const make = (options: {
       block.end[row] = ending.time
       block.outcome[row] = outcomes.indexOf(ending.outcome)
       block.status[row] = ending.status
-      block.inputTokens[row] = ending.inputTokens
-      block.outputTokens[row] = ending.outputTokens
+      for (const kind of Bill.kinds) {
+        const column = block.tokens[kind]
+        if (column !== undefined) column[row] = ending.tokens[kind]
+      }
       block.charged[row] = ending.charged ? 1 : 0
+      block.delivered[row] = ending.delivered ? 1 : 0
       block.cost[row] = ending.cost
       if (ending.fault !== null) {
         const known = faults.indexOf(ending.fault)
@@ -334,6 +369,7 @@ export const make = (options: {
       byStatus: { ...counts.byStatus },
       byOutcome: { ...counts.byOutcome },
       byFault: { ...counts.byFault },
+      undelivered: { ...counts.undelivered },
       distinctHashes: tally.size(),
       busiestSecond: busiest(1_000),
       busiestMinute: busiest(60_000)

@@ -4,6 +4,8 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
+import type { RunLine } from "./BatchJobs.js"
+import * as Bill from "./Bill.js"
 import type { Arrival, BillingLog, Outcome, Ticket } from "./BillingLog.js"
 import * as Draw from "./Draw.js"
 import {
@@ -14,23 +16,13 @@ import {
   type RatedFault,
   type ScriptedFault
 } from "./Faults.js"
+import * as FaultyAnswer from "./FaultyAnswer.js"
+import * as Hints from "./Hints.js"
 import { type Limiter, type Limits, makeLimiter } from "./Limits.js"
 import * as RequestHash from "./RequestHash.js"
-import {
-  type Answer,
-  type Bent,
-  type Call,
-  type HeaderMap,
-  type Reply,
-  retryAfterHeaders,
-  type Wire
-} from "./Wire.js"
+import type { Call, HeaderMap, Reply, Route, Wire } from "./Wire.js"
 
-/** Dollars for a million tokens. */
-export interface Price {
-  readonly input: number
-  readonly output: number
-}
+type RawRoute = Extract<Route, { readonly _tag: "Raw" }>
 
 /** What the engine needs to know; the defaults are set by `Simulator.make`. */
 export interface EngineOptions {
@@ -42,7 +34,7 @@ export interface EngineOptions {
   readonly tokensPerSecond: number | undefined
   readonly streamChunkTokens: number
   readonly cachedShare: number
-  readonly prices: Readonly<Record<string, Price>>
+  readonly prices: Readonly<Record<string, Bill.Price>>
   readonly quota: { readonly requests?: number; readonly dollars?: number } | undefined
   readonly chargeAbandoned: boolean
   readonly limits: Limits
@@ -59,9 +51,6 @@ export interface Incoming {
   readonly text: string | undefined
 }
 
-/** How an answer is sent: whole, half and then cut, half and then nothing, or not at all. */
-export type Delivery = "whole" | "truncate" | "stallMidway" | "stall" | "reset"
-
 /** What to send, and when. */
 export interface Plan {
   readonly ticket: Ticket
@@ -71,15 +60,17 @@ export interface Plan {
   readonly status: number
   readonly headers: Record<string, string>
   readonly body: string | ReadonlyArray<string>
-  readonly delivery: Delivery
+  readonly delivery: FaultyAnswer.Delivery
   readonly fault: Fault | undefined
-  readonly inputTokens: number
-  readonly outputTokens: number
+  /** What the whole answer is billed. */
+  readonly tokens: Bill.Tokens
   /** Output tokens the limiter was not charged on entry. */
   readonly unsettledTokens: number
   readonly charged: boolean
   readonly success: boolean
-  readonly price: Price | undefined
+  readonly price: Bill.Price | undefined
+  /** The part of the price that is charged. Default: all of it. */
+  readonly discount?: number
   readonly limiter: Limiter | undefined
 }
 
@@ -113,30 +104,13 @@ const parse = (text: string): Readonly<Record<string, unknown>> | undefined => {
   }
 }
 
-const half = (text: string): string => text.slice(0, Math.ceil(text.length / 2))
-
-const bentBy = (fault: Fault | undefined): Bent => {
-  switch (fault?.kind) {
-    case "refusal":
-    case "contentFilter":
-    case "empty":
-      return fault.kind
-    default:
-      return undefined
-  }
-}
-
-const deliveryOf = (fault: Fault | undefined): Delivery => {
-  switch (fault?.kind) {
-    case "reset":
-    case "truncate":
-      return fault.kind
-    case "stall":
-      return fault.midway === true ? "stallMidway" : "stall"
-    default:
-      return "whole"
-  }
-}
+/** Where the limits stand that headers tell of. */
+const standings = (limiter: Limiter | undefined, now: number) => ({
+  requests: limiter?.requests(now),
+  tokens: limiter?.tokens(now),
+  inputTokens: limiter?.inputTokens(now),
+  outputTokens: limiter?.outputTokens(now)
+})
 
 /** Makes a simulated provider. The first wire answers for paths that no wire knows. */
 export const make = (
@@ -154,7 +128,7 @@ export const make = (
   const keyHashes = new Map<string, string>()
   const spent = { requests: 0, dollars: 0 }
   let limits = options.limits
-  let limiters = new Map<string, Limiter>()
+  const limiters = new Map<string, Limiter>()
   let faults = options.faults
   let script = makeScript(options.script)
 
@@ -175,6 +149,10 @@ export const make = (
     return limiter
   }
 
+  /** Output tokens that the limiter is charged on entry, if any. */
+  const chargedOnEntry = (call: Call): number | undefined =>
+    limits.outputTokens === "used" ? undefined : call.maxOutputTokens
+
   const draw = (
     hash: RequestHash.RequestHash,
     attempt: number,
@@ -182,7 +160,13 @@ export const make = (
     sample: Draw.Sampler
   ) => sample(Draw.uniform(seed, hash, attempt, purpose, 0), Draw.uniform(seed, hash, attempt, purpose, 1))
 
-  const wireOf = (method: string, path: string) => {
+  const claimants = wires.filter(({ claims }) => claims !== undefined)
+
+  const wireOf = (method: string, path: string, headers: HeaderMap) => {
+    for (const wire of claimants) {
+      const route = wire.claims?.(headers) === true ? wire.route(method, path) : undefined
+      if (route !== undefined) return { wire, route, found: true }
+    }
     for (const wire of wires) {
       const route = wire.route(method, path)
       if (route !== undefined) return { wire, route, found: true }
@@ -213,40 +197,23 @@ export const make = (
         "content-type": "application/json",
         ...wire.headers({
           seq: ticket.seq,
+          now: arrival.time,
           hash: arrival.hash,
           processingMillis: delayMillis,
-          requests: more.limiter?.requests(arrival.time),
-          tokens: more.limiter?.tokens(arrival.time)
+          ...standings(more.limiter, arrival.time)
         }),
         ...reply.headers
       },
       body: reply.body,
       delivery: "whole",
       fault: more.fault,
-      inputTokens: 0,
-      outputTokens: 0,
+      tokens: Bill.none,
       unsettledTokens: 0,
       charged: more.fault !== undefined && isCharged(more.fault),
       success: false,
       price: undefined,
       limiter: more.held === true ? more.limiter : undefined
     }
-  }
-
-  /** Bends the bytes of an answer where a fault says so. */
-  const bend = (wire: Wire, body: Answer["body"], fault: Fault | undefined): Answer["body"] => {
-    if (fault?.kind === "malformed") {
-      if (typeof body === "string") return half(body)
-      const middle = Math.floor(body.length / 2)
-      return body.map((event, i) => (i === middle ? `${half(event.trimEnd())}\n\n` : event))
-    }
-    if (fault?.kind === "errorBody") {
-      const error = wire.failure({ status: 500, message: fault.message }).body
-      return typeof body === "string"
-        ? error
-        : [...body.slice(0, Math.floor(body.length / 2)), `data: ${error.replaceAll("\n", "")}\n\n`]
-    }
-    return body
   }
 
   const generate = (
@@ -268,8 +235,10 @@ export const make = (
       reasoningTokens: draw(hash, 0, "reasoning", reasoning),
       cachedShare: options.cachedShare,
       chunkTokens: options.streamChunkTokens,
-      bent: bentBy(fault)
+      bent: FaultyAnswer.bentBy(fault)
     })
+    const tokens = Bill.of(answer)
+    limiter.giveBack(time, tokens.cacheReadTokens)
     const streamed = typeof answer.body !== "string"
     const generation =
       options.tokensPerSecond === undefined || streamed
@@ -289,20 +258,19 @@ export const make = (
         "content-type": streamed ? "text/event-stream; charset=utf-8" : "application/json",
         ...wire.headers({
           seq: ticket.seq,
+          now: time,
           hash,
           processingMillis: delayMillis,
-          requests: limiter.requests(time),
-          tokens: limiter.tokens(time)
+          ...standings(limiter, time)
         })
       },
-      body: bend(wire, answer.body, fault),
-      delivery: deliveryOf(fault),
+      body: FaultyAnswer.bend(wire, answer.body, fault),
+      delivery: FaultyAnswer.deliveryOf(fault),
       fault,
-      inputTokens: answer.inputTokens,
-      outputTokens: answer.outputTokens,
-      unsettledTokens: call.maxOutputTokens === undefined ? answer.outputTokens : 0,
+      tokens,
+      unsettledTokens: chargedOnEntry(call) === undefined ? answer.outputTokens : 0,
       charged: fault === undefined || isCharged(fault),
-      success: fault === undefined || fault.kind === "delay" || bentBy(fault) !== undefined,
+      success: fault === undefined || fault.kind === "delay" || FaultyAnswer.bentBy(fault) !== undefined,
       price: options.prices[call.model] ?? options.prices["*"],
       limiter
     }
@@ -313,9 +281,52 @@ export const make = (
     (spent.requests >= (quota.requests ?? Number.POSITIVE_INFINITY) ||
       spent.dollars >= (quota.dollars ?? Number.POSITIVE_INFINITY))
 
+  /** Runs the requests of batch jobs: outside the limits, at half the price. */
+  const lineRunner =
+    (wire: Wire, unread: Arrival): RunLine =>
+    (endpoint, path, body) => {
+      const hash = RequestHash.ofBody(body)
+      const call = endpoint?.read(body) ?? wire.unknownPath("POST", path)
+      const prompt = call._tag === "Call" ? call.prompt : ""
+      const model = call._tag === "Call" ? call.model : ""
+      const arrival = { ...unread, method: "BATCH", path, model, hash, attempt: log.attempt(hash), prompt }
+      const occasion = { seq: log.nextSeq(), hash, attempt: arrival.attempt, prompt }
+      const plan = ((): Plan => {
+        if (call._tag === "Reply") return reply(wire, arrival, call)
+        const drawn = script(occasion) ?? drawFault(seed, faults, occasion)
+        // a line has no connection that could break
+        const fault = FaultyAnswer.deliveryOf(drawn) === "whole" ? drawn : undefined
+        return fault?.kind === "status"
+          ? reply(wire, arrival, wire.failure(fault), { fault })
+          : { ...generate(wire, arrival, call, makeLimiter({}), fault), limiter: undefined, discount: 0.5 }
+      })()
+      finish(plan, "answered")
+      const text = typeof plan.body === "string" ? plan.body : plan.body.join("")
+      return { status: plan.status, body: parse(text) ?? text, requestId: `req_batch_${plan.ticket.seq}` }
+    }
+
+  /** A step of a batch API. One that meets a status is not made; one whose connection breaks is. */
+  const step = (wire: Wire, answer: RawRoute["answer"], unread: Arrival, incoming: Incoming): Plan => {
+    const { headers, method, path, text } = incoming
+    if (text === undefined) return reply(wire, unread, wire.bodyTooLarge)
+    const seq = log.nextSeq()
+    const occasion = { seq, hash: unread.hash, attempt: seq, prompt: `${method} ${path}` }
+    const fault = script(occasion) ?? drawFault(seed, faults, occasion)
+    if (fault?.kind !== "status") {
+      const made = answer({ method, path, headers, text, now: unread.time, run: lineRunner(wire, unread) })
+      return { ...reply(wire, unread, made), fault, delivery: FaultyAnswer.deliveryOf(fault) }
+    }
+    const waitMillis = fault.retryAfter === undefined ? undefined : Duration.toMillis(fault.retryAfter)
+    const failure =
+      waitMillis === undefined
+        ? wire.failure(fault)
+        : Hints.failure(wire, fault, { hint: fault.hint ?? "headers", now: unread.time, waitMillis })
+    return reply(wire, unread, failure, { fault })
+  }
+
   const receive = ({ headers, method, path, text }: Incoming): Plan => {
     const now = clock.unsafeCurrentTimeMillis()
-    const { found, route, wire } = wireOf(method, path)
+    const { found, route, wire } = wireOf(method, path, headers)
     const key = wire.credential(headers)
     const unread: Arrival = {
       time: now,
@@ -332,6 +343,7 @@ export const make = (
       return reply(wire, unread, wire.unauthorized(key))
     }
     if (route._tag === "Reply") return reply(wire, unread, route)
+    if (route._tag === "Raw") return step(wire, route.answer, unread, { headers, method, path, text })
     if (text === undefined) return reply(wire, unread, wire.bodyTooLarge)
     const body = parse(text)
     if (body === undefined) return reply(wire, unread, wire.invalidJson)
@@ -353,24 +365,19 @@ export const make = (
       return reply(wire, arrival, call, { limiter })
     }
     if (exhausted()) return reply(wire, arrival, wire.quotaExhausted)
-    const rejection = limiter.admit(now, call.inputTokens + (call.maxOutputTokens ?? 0))
+    const rejection = limiter.admit(now, call.inputTokens, chargedOnEntry(call))
     if (rejection !== undefined) return reply(wire, arrival, wire.rateLimited(rejection, model), { limiter })
 
     const occasion = { seq: log.nextSeq(), hash, attempt: arrival.attempt, prompt: call.prompt }
     const fault = script(occasion) ?? drawFault(seed, faults, occasion)
     if (fault?.kind !== "status") return generate(wire, arrival, call, limiter, fault)
-    const failure = wire.failure(fault)
-    return reply(
-      wire,
-      arrival,
-      fault.retryAfter === undefined
-        ? failure
-        : {
-            ...failure,
-            headers: { ...failure.headers, ...retryAfterHeaders(Duration.toMillis(fault.retryAfter)) }
-          },
-      { limiter, held: true, fault, delayMillis: draw(hash, arrival.attempt, "latency", latency) }
-    )
+    const { hint = "headers", retryAfter } = fault
+    const failure =
+      retryAfter === undefined
+        ? wire.failure(fault)
+        : Hints.failure(wire, fault, { hint, now, waitMillis: Duration.toMillis(retryAfter) })
+    const delayMillis = draw(hash, arrival.attempt, "latency", latency)
+    return reply(wire, arrival, failure, { limiter, held: true, fault, delayMillis })
   }
 
   const finish = (plan: Plan, outcome: Outcome, sent = all): void => {
@@ -378,16 +385,13 @@ export const make = (
     const { limiter, price } = plan
     // A provider finishes a plain answer nobody waits for, and stops writing a stream nobody reads.
     const share = typeof plan.body === "string" ? 1 : sent.share
-    const outputTokens = Math.round(plan.outputTokens * share)
+    const tokens = Bill.upTo(plan.tokens, share)
     const charged = plan.charged && (outcome !== "abandoned" || options.chargeAbandoned)
-    const cost =
-      charged && price !== undefined
-        ? (plan.inputTokens * price.input + outputTokens * price.output) / 1_000_000
-        : 0
+    const cost = charged && price !== undefined ? Bill.cost(tokens, price) * (plan.discount ?? 1) : 0
     if (limiter !== undefined) {
       limiter.release()
       if (plan.unsettledTokens > 0 && charged)
-        limiter.charge(time, 0, Math.round(plan.unsettledTokens * share))
+        limiter.charge(time, 0, 0, Math.round(plan.unsettledTokens * share))
     }
     if (charged) {
       spent.requests += 1
@@ -398,10 +402,9 @@ export const make = (
       outcome,
       status: sent.begun ? plan.status : 0,
       fault: plan.fault?.kind ?? null,
-      inputTokens: plan.inputTokens,
-      outputTokens: charged || sent.begun ? outputTokens : 0,
+      tokens: charged || sent.begun ? tokens : Bill.upTo(plan.tokens, 0),
       charged,
-      success: plan.success && outcome === "answered",
+      delivered: plan.success && outcome === "answered",
       cost
     })
   }
@@ -410,8 +413,11 @@ export const make = (
     receive,
     finish,
     setLimits: (next) => {
+      // who shares a quota is another question: there nothing can go on
+      if ((next.per ?? "model") !== (limits.per ?? "model")) limiters.clear()
       limits = next
-      limiters = new Map()
+      const now = clock.unsafeCurrentTimeMillis()
+      for (const limiter of limiters.values()) limiter.change(now, next)
     },
     setFaults: (next) => {
       faults = next

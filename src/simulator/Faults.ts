@@ -3,6 +3,7 @@
  */
 import type * as Duration from "effect/Duration"
 import { uniform } from "./Draw.js"
+import type { Hint } from "./Hints.js"
 import type { RequestHash } from "./RequestHash.js"
 
 /**
@@ -20,8 +21,10 @@ export type FaultKind =
   | {
       readonly kind: "status"
       readonly status: number
-      /** Sent as `retry-after` (whole seconds, rounded up) and `retry-after-ms`. */
+      /** How long to wait, as the answer says. */
       readonly retryAfter?: Duration.DurationInput
+      /** In which way it says so. Default `"headers"`: `retry-after` in whole seconds, and `retry-after-ms`. */
+      readonly hint?: Hint
       /** The error's code, such as `"insufficient_quota"` or `"slow_down"`; default by status. */
       readonly code?: string
       readonly message?: string

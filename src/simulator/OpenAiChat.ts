@@ -12,6 +12,7 @@ import {
   tooLong,
   wrongType
 } from "./OpenAiError.js"
+import { type Flavour, isReasoning, openAi } from "./OpenAiFlavour.js"
 import * as OpenAiStrictSchema from "./OpenAiStrictSchema.js"
 import { tokensOf } from "./Text.js"
 import type { Call, Reply, WireOptions } from "./Wire.js"
@@ -57,10 +58,6 @@ const parameters = new Set([
 
 const roles = ["system", "assistant", "user", "function", "tool", "developer"]
 
-/** Models that reason before they answer, and refuse sampling parameters: o1, o3, o4-mini, gpt-5 and later. */
-export const isReasoning = (model: string): boolean =>
-  /^(o[134](-|$)|gpt-([5-9]|\d\d))/.test(model) && !model.startsWith("gpt-5-chat")
-
 // From gpt-5.4 on, function tools need an explicit effort of "none" on this endpoint.
 const refusesToolsWithEffort = (model: string): boolean => /^gpt-(5\.[4-9]|[6-9])/.test(model)
 
@@ -73,6 +70,12 @@ const record = (value: unknown): Body =>
 const mediaTokens = 85
 // Tokens around each message, and before the answer, by OpenAI's own counting recipe.
 const messageTokens = 3
+
+/** Of the prompt's tokens, those that stand for sound. */
+const audioTokens = (body: Body): number =>
+  list(body["messages"])
+    .flatMap((message) => list(record(message)["content"]))
+    .filter((part) => record(part)["type"] === "input_audio").length * mediaTokens
 
 const partText = (part: unknown): string => {
   const { refusal, text } = record(part)
@@ -178,7 +181,7 @@ const badForModel = (body: Body, model: string): Reply | undefined => {
   return undefined
 }
 
-const badFormat = (body: Body): Reply | undefined => {
+const badFormat = (body: Body, checksSchemas: boolean): Reply | undefined => {
   const format = record(body["response_format"])
   if (format["type"] === "json_object") {
     if (/json/i.test(JSON.stringify(body["messages"]))) return undefined
@@ -189,7 +192,7 @@ const badFormat = (body: Body): Reply | undefined => {
   if (format["type"] !== "json_schema") return undefined
   const { name, schema, strict } = record(format["json_schema"])
   if (name === undefined) return missing("response_format.json_schema.name")
-  const problem = strict === true ? OpenAiStrictSchema.problem(schema) : undefined
+  const problem = checksSchemas && strict === true ? OpenAiStrictSchema.problem(schema) : undefined
   if (problem === undefined) return undefined
   const message = `Invalid schema for response_format '${name}': ${problem}`
   return error(400, { message, param: "response_format" })
@@ -233,10 +236,14 @@ const toolDefinition = (tool: unknown): OpenAiChatAnswer.ForcedTool | undefined 
   return typeof name === "string" ? { name, schema: parameters } : undefined
 }
 
-/** The tool the request insists on, if it insists. */
-const forcedTool = (body: Body): OpenAiChatAnswer.ForcedTool | undefined => {
+/** The tool the request insists on, or asks for in words. */
+const forcedTool = (
+  body: Body,
+  choosesTools: Flavour["choosesTools"]
+): OpenAiChatAnswer.ForcedTool | undefined => {
   const tools = list(body["tools"])
-  const choice = body["tool_choice"]
+  const given = body["tool_choice"]
+  const choice = choosesTools === "words" && typeof given !== "string" ? "auto" : given
   const named = (wanted: unknown) => tools.map(toolDefinition).find((tool) => tool?.name === wanted)
   if (choice === "required") return toolDefinition(tools[0])
   const { allowed_tools: allowed, function: chosen, type } = record(choice)
@@ -248,23 +255,50 @@ const forcedTool = (body: Body): OpenAiChatAnswer.ForcedTool | undefined => {
   if (type === "allowed_tools" && record(allowed)["mode"] === "required") {
     return named(record(record(list(record(allowed)["tools"])[0])["function"])["name"])
   }
+  return choice === undefined || choice === "auto" ? wantedTool(body, tools) : undefined
+}
+
+/** The tool whose name the last message says to call: "Call weather." A model that is free to would do so. */
+const wantedTool = (body: Body, tools: ReadonlyArray<unknown>): OpenAiChatAnswer.ForcedTool | undefined => {
+  const last = record(list(body["messages"]).at(-1))
+  if (last["role"] !== "user") return undefined
+  const text = messageText(last)
+  return tools
+    .map(toolDefinition)
+    .find((tool) => tool !== undefined && text.toLowerCase().includes(`call ${tool.name.toLowerCase()}`))
+}
+
+/** A JSON Schema that the messages ask for in words, which a model that can write JSON goes by. */
+const schemaInWords = (texts: ReadonlyArray<string>): unknown => {
+  for (const text of texts) {
+    const schema = /JSON Schema[^\n]*\n(\{.*\})\s*$/i.exec(text)?.[1]
+    if (schema === undefined) continue
+    try {
+      return JSON.parse(schema)
+    } catch {
+      // words, not a schema
+    }
+  }
   return undefined
 }
 
 const wholeNumber = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined)
 
 /** Reads a request, or refuses it as OpenAI does. */
-export const read = (body: Body, options: WireOptions): Call | Reply => {
+export const read = (body: Body, given: WireOptions, flavour: Flavour = openAi): Call | Reply => {
+  const options = flavour.parameters === undefined ? { ...given, strict: false } : given
   const model = String(body["model"] ?? "")
   const input = inputTokens(body)
   const n = wholeNumber(body["n"]) ?? 1
-  const maxTokens = wholeNumber(body["max_completion_tokens"]) ?? wholeNumber(body["max_tokens"])
+  const maxTokens = wholeNumber(flavour.maxTokens(body))
   const reply = firstOf(
-    () => refused(body, parameters, options),
+    () => refused(body, new Set([...parameters, ...(flavour.parameters ?? [])]), options),
     () => badMessages(body),
     () => badNumbers(body),
-    () => badForModel(body, model),
-    () => badFormat(body),
+    () => (flavour.families ? badForModel(body, model) : undefined),
+    () => flavour.refuses(body),
+    // servers that ignore what they do not know take any schema
+    () => badFormat(body, flavour.parameters !== undefined),
     () => badTools(body),
     () => tooLong(options, input, maxTokens, "messages")
   )
@@ -278,18 +312,23 @@ export const read = (body: Body, options: WireOptions): Call | Reply => {
     model,
     asked: asked === undefined ? "" : messageText(asked),
     inputTokens: input,
+    audioTokens: audioTokens(body),
     n,
     maxTokens,
     stop: typeof stop === "string" ? [stop] : list(stop).map(String),
     json:
       format["type"] === "json_object"
-        ? { type: "object", properties: { answer: { type: "string" } } }
+        ? (schemaInWords(messages.map(messageText)) ?? {
+            type: "object",
+            properties: { answer: { type: "string" } }
+          })
         : format["type"] === "json_schema"
           ? (record(format["json_schema"])["schema"] ?? {})
           : undefined,
-    tool: forcedTool(body),
+    tool: forcedTool(body, flavour.choosesTools),
     topLogprobs: body["logprobs"] === true ? (wholeNumber(body["top_logprobs"]) ?? 0) : undefined,
-    reasons: isReasoning(model) && body["reasoning_effort"] !== "none",
+    reasons: flavour.thinks(body, model),
+    flavour,
     stream: body["stream"] === true,
     includeUsage: record(body["stream_options"])["include_usage"] === true
   }

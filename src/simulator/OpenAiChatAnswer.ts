@@ -2,6 +2,7 @@
  * `POST /v1/chat/completions`: what is answered, as one body or as a stream of chunks.
  */
 import * as JsonInstance from "./JsonInstance.js"
+import type { Counts, Flavour } from "./OpenAiFlavour.js"
 import * as Text from "./Text.js"
 import type { Answer, AnswerContext } from "./Wire.js"
 
@@ -19,6 +20,8 @@ export interface Question {
   /** Text of the last user message. */
   readonly asked: string
   readonly inputTokens: number
+  /** Of those, sound. */
+  readonly audioTokens: number
   readonly n: number
   /** Most tokens of each choice, reasoning included. */
   readonly maxTokens: number | undefined
@@ -29,6 +32,7 @@ export interface Question {
   /** Alternatives per token; absent if log probabilities were not asked for. */
   readonly topLogprobs: number | undefined
   readonly reasons: boolean
+  readonly flavour: Flavour
   readonly stream: boolean
   readonly includeUsage: boolean
 }
@@ -46,6 +50,8 @@ interface Choice {
   readonly finish: "stop" | "length" | "tool_calls" | "content_filter"
   readonly visibleTokens: number
   readonly reasoningTokens: number
+  /** The thoughts, where they are shown. */
+  readonly thoughts: string | undefined
 }
 
 const cutAtStop = (text: string, stop: ReadonlyArray<string>): string => {
@@ -65,7 +71,12 @@ const choose = (question: Question, context: AnswerContext, index: number): Choi
       ? { text: text.slice(0, room * Text.charsPerToken), visibleTokens: room, cut: true }
       : { text, visibleTokens, cut: false }
   }
-  const none = { content: null, refusal: null, toolCalls: undefined, reasoningTokens }
+  const { thoughts: shown } = question.flavour
+  const thoughts =
+    shown === "hidden" || reasoningTokens === 0
+      ? undefined
+      : Text.answer(hash, "thinking", index, reasoningTokens).slice(0, reasoningTokens * Text.charsPerToken)
+  const none = { content: null, refusal: null, toolCalls: undefined, reasoningTokens, thoughts }
 
   switch (context.bent) {
     case "refusal": {
@@ -96,10 +107,38 @@ const choose = (question: Question, context: AnswerContext, index: number): Choi
       ? Text.answer(hash, question.asked, index, context.outputTokens)
       : JSON.stringify(JsonInstance.make(question.json, label))
   const { cut, text, visibleTokens } = finished(cutAtStop(full, question.stop))
-  return { ...none, content: text, finish: cut ? "length" : "stop", visibleTokens }
+  const content =
+    shown === "tags" && thoughts !== undefined ? `<think>\n${thoughts}\n</think>\n\n${text}` : text
+  return { ...none, content, finish: cut ? "length" : "stop", visibleTokens }
 }
 
-const logprobsOf = (text: string, topLogprobs: number) => {
+/** The members of a message, or of a delta, that hold thoughts. */
+const thoughtFields = ({ thoughts: shown }: Flavour, thoughts: string | undefined) => {
+  if (thoughts === undefined || shown === "hidden" || shown === "tags") return {}
+  if (shown !== "reasoning_details") return { [shown]: thoughts }
+  return {
+    reasoning: thoughts,
+    reasoning_details: [{ type: "reasoning.text", text: thoughts, format: "simulator-v1", index: 0 }]
+  }
+}
+
+/** A call as a server gives it that keeps no ids, and arguments as they are. */
+const sloppyCall = (call: ToolCall) => ({
+  id: "",
+  type: call.type,
+  function: { name: call.function.name, arguments: parsed(call.function.arguments) }
+})
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** The log probabilities of a text. */
+export const logprobsOf = (text: string, topLogprobs: number) => {
   const one = (token: string, rank: number) => ({
     token,
     logprob: -0.125 * (rank + 1),
@@ -116,28 +155,17 @@ const logprobsOf = (text: string, topLogprobs: number) => {
   }
 }
 
-const usageOf = (question: Question, context: AnswerContext, choices: ReadonlyArray<Choice>) => {
-  let completion = 0
+const countsOf = (question: Question, context: AnswerContext, choices: ReadonlyArray<Choice>): Counts => {
+  let output = 0
   let reasoning = 0
   for (const choice of choices) {
-    completion += choice.visibleTokens + choice.reasoningTokens
+    output += choice.visibleTokens + choice.reasoningTokens
     reasoning += choice.reasoningTokens
   }
+  const { audioTokens: audio, inputTokens: input } = question
   // OpenAI caches prompts of 1024 tokens and more, in steps of 128.
-  const cached =
-    question.inputTokens < 1024 ? 0 : Math.floor((question.inputTokens * context.cachedShare) / 128) * 128
-  return {
-    prompt_tokens: question.inputTokens,
-    completion_tokens: completion,
-    total_tokens: question.inputTokens + completion,
-    prompt_tokens_details: { cached_tokens: cached, audio_tokens: 0 },
-    completion_tokens_details: {
-      reasoning_tokens: reasoning,
-      audio_tokens: 0,
-      accepted_prediction_tokens: 0,
-      rejected_prediction_tokens: 0
-    }
-  }
+  const cached = input < 1024 ? 0 : Math.floor((input * context.cachedShare) / 128) * 128
+  return { input, cached, audio, output, reasoning }
 }
 
 const chunksOf = (
@@ -146,10 +174,16 @@ const chunksOf = (
   chunkTokens: number
 ): ReadonlyArray<ReadonlyArray<unknown>> => {
   const chunks: Array<ReadonlyArray<unknown>> = []
+  const { choiceExtras, sloppy } = question.flavour
   for (const [index, choice] of choices.entries()) {
     const push = (delta: unknown, finish: string | null = null, logprobs: unknown = null) =>
-      chunks.push([{ index, delta, logprobs, finish_reason: finish }])
-    push({ role: "assistant", content: choice.toolCalls === undefined ? "" : null, refusal: null })
+      chunks.push([{ index, delta, logprobs, finish_reason: finish, ...choiceExtras }])
+    const role = sloppy ? "" : "assistant"
+    push({ role, content: choice.toolCalls === undefined ? "" : null, refusal: null })
+    for (const piece of Text.splitTokens(choice.thoughts ?? "", chunkTokens)) {
+      const fields = thoughtFields(question.flavour, piece)
+      if (Object.keys(fields).length > 0) push({ content: "", ...fields })
+    }
     for (const piece of Text.splitTokens(choice.content ?? "", chunkTokens)) {
       const { topLogprobs } = question
       push({ content: piece }, null, topLogprobs === undefined ? null : logprobsOf(piece, topLogprobs))
@@ -157,6 +191,10 @@ const chunksOf = (
     for (const piece of Text.splitTokens(choice.refusal ?? "", chunkTokens)) push({ refusal: piece })
     for (const [at, call] of (choice.toolCalls ?? []).entries()) {
       const { function: called, id, type } = call
+      if (sloppy) {
+        push({ tool_calls: [sloppyCall(call)] })
+        continue
+      }
       push({ tool_calls: [{ index: at, id, type, function: { name: called.name, arguments: "" } }] })
       for (const piece of Text.splitTokens(called.arguments, chunkTokens)) {
         push({ tool_calls: [{ index: at, function: { arguments: piece } }] })
@@ -170,35 +208,48 @@ const chunksOf = (
 /** Makes the answer to a question. */
 export const make = (question: Question, context: AnswerContext): Answer => {
   const choices = Array.from({ length: question.n }, (_, index) => choose(question, context, index))
-  const usage = usageOf(question, context, choices)
-  const amounts = { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens }
+  const { flavour } = question
+  const counts = countsOf(question, context, choices)
+  const usage = flavour.usage?.(counts)
+  const stated = usage === undefined ? {} : { usage }
+  const told = (kind: Flavour["counts"][number]) => (flavour.counts.includes(kind) ? counts[kind] : 0)
+  const amounts = {
+    inputTokens: counts.input,
+    outputTokens: counts.output,
+    cacheReadTokens: told("cached"),
+    reasoningTokens: told("reasoning"),
+    audioTokens: told("audio")
+  }
   const head = {
     id: `chatcmpl-${context.hash.text}${context.seq.toString(36)}`,
     created: Math.floor(context.now / 1000),
     model: question.model,
     service_tier: "default",
-    system_fingerprint: "fp_simulator"
+    system_fingerprint: "fp_simulator",
+    ...flavour.extras
   }
   if (!question.stream) {
     const body = {
       ...head,
       object: "chat.completion",
-      choices: choices.map(({ content, finish, refusal, toolCalls }, index) => ({
+      choices: choices.map(({ content, finish, refusal, thoughts, toolCalls }, index) => ({
         index,
         message: {
           role: "assistant",
           content,
           refusal,
           annotations: [],
-          ...(toolCalls && { tool_calls: toolCalls })
+          ...thoughtFields(flavour, thoughts),
+          ...(toolCalls && { tool_calls: flavour.sloppy ? toolCalls.map(sloppyCall) : toolCalls })
         },
         logprobs:
           question.topLogprobs === undefined || content === null
             ? null
             : logprobsOf(content, question.topLogprobs),
-        finish_reason: finish
+        finish_reason: finish,
+        ...flavour.choiceExtras
       })),
-      usage
+      ...stated
     }
     return { ...amounts, body: JSON.stringify(body) }
   }
@@ -208,7 +259,14 @@ export const make = (question: Question, context: AnswerContext): Answer => {
   const events = chunksOf(question, choices, context.chunkTokens).map((parts) =>
     event({ ...chunk, choices: parts, ...pending })
   )
-  if (question.includeUsage) events.push(event({ ...chunk, choices: [], usage }))
-  events.push("data: [DONE]\n\n")
+  if (flavour.firstChunk !== undefined) {
+    events.unshift(event({ ...chunk, choices: [], ...flavour.firstChunk }))
+  }
+  if (flavour.streamUsage === "x_groq") {
+    events.push(event({ ...chunk, choices: [], x_groq: { id: "req_simulator", ...stated } }))
+  } else if (usage !== undefined && (question.includeUsage || flavour.streamUsage === "always")) {
+    events.push(event({ ...chunk, choices: [], usage }))
+  }
+  if (!flavour.sloppy) events.push("data: [DONE]\n\n")
   return { ...amounts, body: events }
 }

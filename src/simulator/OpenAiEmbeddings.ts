@@ -2,8 +2,8 @@
  * `POST /v1/embeddings`: a unit vector per input, the same for the same input wherever it stands.
  */
 import { type Body, error, firstOf, missing, outOfBounds, refused } from "./OpenAiError.js"
-import * as RequestHash from "./RequestHash.js"
 import { tokensOf } from "./Text.js"
+import * as Vectors from "./Vectors.js"
 import type { Call, Reply, WireOptions } from "./Wire.js"
 
 const parameters = new Set(["dimensions", "encoding_format", "input", "model", "user"])
@@ -31,31 +31,6 @@ const inputsOf = (value: unknown): ReadonlyArray<Input> | undefined => {
   if (!Array.isArray(value) || value.length === 0) return undefined
   const inputs = value.map(one)
   return inputs.every((input) => input !== undefined) ? inputs : undefined
-}
-
-const vector = (text: string, model: string, seed: number, dimensions: number): Float32Array => {
-  const out = new Float32Array(dimensions)
-  const hash = RequestHash.ofText(`${model} ${text}`)
-  // xorshift32; its state must not be zero.
-  let state = (hash.high ^ hash.low ^ seed) | 1
-  let sum = 0
-  for (let i = 0; i < dimensions; i++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    const value = state / 0x80000000
-    out[i] = value
-    sum += value * value
-  }
-  const length = Math.sqrt(sum)
-  return out.map((value) => value / length)
-}
-
-const encoded = (values: Float32Array, base64: boolean): string | ReadonlyArray<number> => {
-  if (!base64) return Array.from(values)
-  const bytes = Buffer.alloc(values.length * 4)
-  for (const [i, value] of values.entries()) bytes.writeFloatLE(value, i * 4)
-  return bytes.toString("base64")
 }
 
 const badSize = (
@@ -117,7 +92,11 @@ export const read = (body: Body, options: WireOptions): Call | Reply => {
         data: inputs.map(({ text }, index) => ({
           object: "embedding",
           index,
-          embedding: encoded(vector(text, model, seed, dimensions), body["encoding_format"] === "base64")
+          embedding: Vectors.write(
+            Vectors.unit(text, model, seed, dimensions),
+            "float",
+            body["encoding_format"] === "base64"
+          )
         })),
         model,
         usage: { prompt_tokens: inputTokens, total_tokens: inputTokens }

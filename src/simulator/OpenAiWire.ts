@@ -9,7 +9,10 @@ import * as OpenAiChat from "./OpenAiChat.js"
 import * as OpenAiCompletions from "./OpenAiCompletions.js"
 import * as OpenAiEmbeddings from "./OpenAiEmbeddings.js"
 import { error } from "./OpenAiError.js"
+import { type Flavour, openAi } from "./OpenAiFlavour.js"
+import * as OpenAiRerank from "./OpenAiRerank.js"
 import {
+  bearerKey,
   goDuration,
   type HeaderContext,
   type Reply,
@@ -26,6 +29,8 @@ const dimensions: Record<Rejection["dimension"], { readonly words: string; reado
   rps: { words: "requests per second (RPS)", type: "requests" },
   rpd: { words: "requests per day (RPD)", type: "requests" },
   tpm: { words: "tokens per min (TPM)", type: "tokens" },
+  itpm: { words: "input tokens per min (ITPM)", type: "tokens" },
+  otpm: { words: "output tokens per min (OTPM)", type: "tokens" },
   tpd: { words: "tokens per day (TPD)", type: "tokens" },
   concurrency: { words: "concurrent requests", type: "requests" }
 }
@@ -161,6 +166,13 @@ const headers = ({
   return out
 }
 
+/** The whole bucket is back after as many times the wait for one request as it has. */
+const resetHeaders = (waitMillis: number): Record<string, string> => ({
+  "x-ratelimit-limit-requests": "60",
+  "x-ratelimit-remaining-requests": "0",
+  "x-ratelimit-reset-requests": goDuration(waitMillis * 60)
+})
+
 const listed = (id: string) => ({ id, object: "model", created: 1_700_000_000, owned_by: "system" })
 
 const modelList = (models: ReadonlyArray<string>): Reply => ({
@@ -169,16 +181,20 @@ const modelList = (models: ReadonlyArray<string>): Reply => ({
   body: JSON.stringify({ object: "list", data: models.map(listed) })
 })
 
-/** Makes OpenAI's wire. Paths are good with and without their `/v1`. */
-export const make = (options: WireOptions): Wire => {
+/** Makes OpenAI's wire, or that of a server like it. Paths are good with and without their `/v1`. */
+export const make = (options: WireOptions, flavour: Flavour = openAi): Wire => {
   const endpoints: Readonly<Record<string, Extract<Route, { readonly _tag: "Endpoint" }>>> = {
-    "/chat/completions": { _tag: "Endpoint", read: (body) => OpenAiChat.read(body, options) },
+    "/chat/completions": { _tag: "Endpoint", read: (body) => OpenAiChat.read(body, options, flavour) },
     "/completions": { _tag: "Endpoint", read: (body) => OpenAiCompletions.read(body, options) },
-    "/embeddings": { _tag: "Endpoint", read: (body) => OpenAiEmbeddings.read(body, options) }
+    "/embeddings": { _tag: "Endpoint", read: (body) => OpenAiEmbeddings.read(body, options) },
+    // OpenAI itself has none
+    ...(flavour.parameters === undefined
+      ? { "/rerank": { _tag: "Endpoint", read: (body) => OpenAiRerank.read(body, options) } }
+      : undefined)
   }
   const models = options.models ?? ["gpt-4o-mini", "gpt-4.1-mini", "gpt-5-mini", "text-embedding-3-small"]
   return {
-    name: "openai",
+    name: flavour.name,
     route: (method, fullPath) => {
       const path = fullPath.startsWith("/v1/") ? fullPath.slice(3) : fullPath
       if (path === "/models" && method === "GET") return modelList(models)
@@ -187,11 +203,7 @@ export const make = (options: WireOptions): Wire => {
       return error(405, { message: `Not allowed to ${method} on ${fullPath}.` })
     },
     unknownPath: (method, path) => error(404, { message: `Invalid URL (${method} ${path})` }),
-    credential: (headers) => {
-      const value = headers["authorization"]
-      const key = typeof value === "string" ? /^Bearer\s+(.+)$/i.exec(value)?.[1]?.trim() : undefined
-      return key === "" ? undefined : key
-    },
+    credential: bearerKey,
     unauthorized,
     invalidJson: error(400, {
       message:
@@ -204,6 +216,7 @@ export const make = (options: WireOptions): Wire => {
     rateLimited,
     quotaExhausted: error(429, quota),
     failure,
+    resetHeaders,
     headers
   }
 }

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { RatedFault, ScriptedFault } from "./Faults.js"
+import { hints } from "./Hints.js"
 import type { Limits } from "./Limits.js"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
@@ -28,12 +29,16 @@ const LimitsJson = Schema.Struct({
   rps: limit,
   rpd: limit,
   tpm: limit,
+  itpm: limit,
+  otpm: limit,
   tpd: limit,
   concurrency: limit,
   enforcement: optional(Schema.Literal("bucket", "sliding")),
   slice: optional(DurationJson),
   per: optional(Schema.Literal("model", "key", "server")),
-  countRejected: optional(Schema.Boolean)
+  countRejected: optional(Schema.Boolean),
+  outputTokens: optional(Schema.Literal("allowed", "used")),
+  told: optional(Schema.Boolean)
 })
 
 const members = <F extends Schema.Struct.Fields>(extra: F) =>
@@ -42,6 +47,7 @@ const members = <F extends Schema.Struct.Fields>(extra: F) =>
       kind: Schema.Literal("status"),
       status: Schema.Int.pipe(Schema.between(400, 599)),
       retryAfter: optional(DurationJson),
+      hint: optional(Schema.Literal(...hints)),
       code: optional(Schema.String),
       message: optional(Schema.String),
       charged: optional(Schema.Boolean),

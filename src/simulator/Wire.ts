@@ -2,6 +2,9 @@
  * What a provider's wire tells the engine: how its requests are read and its answers and errors written.
  * The engine knows limits, faults, latency and the log, and no provider's JSON.
  */
+
+import type { BatchOptions, RawRequest } from "./BatchJobs.js"
+import type { Counted } from "./Bill.js"
 import type { Rejection, Standing } from "./Limits.js"
 import type { RequestHash } from "./RequestHash.js"
 
@@ -37,11 +40,12 @@ export interface AnswerContext {
   readonly bent: Bent
 }
 
-/** A generated answer: a JSON body, or the server-sent events of a stream, each with its blank line. */
-export interface Answer {
+/**
+ * A generated answer: a JSON body, or the server-sent events of a stream, each with its blank line, and the tokens it
+ * is billed.
+ */
+export interface Answer extends Counted {
   readonly body: string | ReadonlyArray<string>
-  readonly inputTokens: number
-  readonly outputTokens: number
 }
 
 /** A request that was read and found right. */
@@ -63,21 +67,28 @@ export type Route =
       readonly _tag: "Endpoint"
       readonly read: (body: Readonly<Record<string, unknown>>) => Call | Reply
     }
+  /** A step of a batch API: costs nothing by itself, and its body may be anything. */
+  | { readonly _tag: "Raw"; readonly answer: (request: RawRequest) => Reply }
 
 /** Settings a wire reads. */
 export interface WireOptions {
   readonly strict: boolean
   readonly models: ReadonlyArray<string> | undefined
   readonly contextWindow: number | undefined
+  readonly batches?: BatchOptions | undefined
 }
 
 /** What the headers of every answer speak of. */
 export interface HeaderContext {
   readonly seq: number
+  /** Epoch milliseconds. */
+  readonly now: number
   readonly hash: RequestHash
   readonly processingMillis: number
   readonly requests: Standing | undefined
   readonly tokens: Standing | undefined
+  readonly inputTokens: Standing | undefined
+  readonly outputTokens: Standing | undefined
 }
 
 /** One provider's wire. */
@@ -85,6 +96,8 @@ export interface Wire {
   readonly name: string
   /** What is behind a method and path; undefined if the path is not this wire's. */
   readonly route: (method: string, path: string) => Route | undefined
+  /** Whether a request whose path several wires have is for this one. Default: for the first that has the path. */
+  readonly claims?: (headers: HeaderMap) => boolean
   readonly unknownPath: (method: string, path: string) => Reply
   /** The API key of a request. */
   readonly credential: (headers: HeaderMap) => string | undefined
@@ -98,7 +111,13 @@ export interface Wire {
     readonly status: number
     readonly code?: string | undefined
     readonly message?: string | undefined
+    /** The wait to tell in the body, of the wires that do so. */
+    readonly waitMillis?: number
   }) => Reply
+  /** How its messages tell a wait. Default: `Please try again in 1.5s.` */
+  readonly waitText?: (waitMillis: number) => string
+  /** Its headers where no request is left, and one more fits after that time; absent if they do not say when. */
+  readonly resetHeaders?: (waitMillis: number, now: number) => Record<string, string>
   readonly headers: (context: HeaderContext) => Record<string, string>
 }
 
@@ -116,4 +135,11 @@ export const goDuration = (millis: number): string => {
   const minutes = Math.floor((whole % 3_600_000) / 60_000)
   const seconds = (whole % 60_000) / 1000
   return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${seconds}s`
+}
+
+/** The key of a request with a bearer token. */
+export const bearerKey = (headers: HeaderMap): string | undefined => {
+  const value = headers["authorization"]
+  const key = typeof value === "string" ? /^Bearer\s+(.+)$/i.exec(value)?.[1]?.trim() : undefined
+  return key === "" ? undefined : key
 }

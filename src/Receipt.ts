@@ -1,10 +1,15 @@
 /**
  * What a batch did, in numbers.
+ *
+ * @module
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { State } from "./Budget.js"
 import type { Found } from "./Checkpoint.js"
+import { Summary } from "./Ledger.js"
 import type { Settled } from "./Outcome.js"
+import type { Request } from "./Request.js"
 
 /** The sums of a run so far, or of a whole one. */
 export const Receipt = Schema.Struct({
@@ -30,13 +35,37 @@ export const Receipt = Schema.Struct({
    * Keys of requests that an earlier run had sent when it was stopped, whose answers never arrived, and that were
    * sent again since: they may have been paid for twice.
    */
-  outcomeUnknown: Schema.Array(Schema.String)
+  outcomeUnknown: Schema.Array(Schema.String),
+  /** What this run paid in US dollars, as far as models have prices; the nearest number to the exact sum. */
+  cost: Schema.optional(Schema.Number),
+  /** The part of `cost` that is no request's answer. */
+  wasted: Schema.optional(Schema.Number),
+  /** What the answers of `cached` would have cost, in US dollars. */
+  saved: Schema.optional(Schema.Number),
+  /** Models that were used and have no price: they are in no sum of money. */
+  unpriced: Schema.optional(Schema.Array(Schema.String)),
+  /** What the run could spend, and what is left; absent without a budget. */
+  budget: Schema.optional(State),
+  /** All that the ledger knows, by endpoint, model, task and error; earlier runs of this output included. */
+  ledger: Schema.optional(Summary)
 })
 export type Receipt = typeof Receipt.Type
 
+/** The receipt with what was paid. */
+export const withLedger = (receipt: Receipt, ledger: Summary): Receipt => ({
+  ...receipt,
+  cost: ledger.run.cost,
+  wasted: ledger.run.wasted,
+  saved: ledger.run.saved,
+  ...(ledger.unpriced.length === 0 ? undefined : { unpriced: ledger.unpriced }),
+  ledger
+})
+
 /** Adds outcomes up, one by one. Mutable: it is told of every outcome of a batch. */
 export interface Tally {
-  readonly add: (settled: Settled) => void
+  /** Adds one outcome. */
+  readonly add: (settled: Settled<Request>) => void
+  /** The sums so far. */
   readonly receipt: (end: { readonly wallSeconds: number; readonly interrupted: boolean }) => Receipt
 }
 

@@ -1,0 +1,35 @@
+/** Variables: those of the environment, and below them those of `.env` in the working folder. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+
+export interface Environment {
+  readonly provider: ConfigProvider.ConfigProvider
+  /** A variable, unless it is unset or empty, as shells and `.env` files leave it. */
+  readonly get: (name: string) => Effect.Effect<string | undefined>
+}
+
+export const make = (provider: ConfigProvider.ConfigProvider): Environment => ({
+  provider,
+  get: (name) =>
+    provider.load(Config.string(name)).pipe(
+      Effect.map((value) => (value.trim() === "" ? undefined : value)),
+      Effect.orElseSucceed(() => undefined)
+    )
+})
+
+/** The environment at hand. What is really set comes before what `.env` says. */
+export const environment: Effect.Effect<Environment, never, FileSystem.FileSystem> = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const current = yield* Effect.configProviderWith(Effect.succeed)
+  const there = yield* Effect.orElseSucceed(fs.exists(".env"), () => false)
+  if (!there) return make(current)
+  const written = yield* Effect.option(PlatformConfigProvider.fromDotEnv(".env"))
+  if (written._tag === "None") {
+    yield* Effect.logWarning(".env is there and cannot be read; its variables are not used")
+    return make(current)
+  }
+  return make(ConfigProvider.orElse(current, () => written.value))
+})

@@ -171,7 +171,10 @@ describe.concurrent("a run", () => {
           wallSeconds: expect.any(Number),
           errors: { InvalidRequestError: 1 }
         },
-        ...{ interrupted: false, outcomeUnknown: [] }
+        ...{ interrupted: false, outcomeUnknown: [] },
+        // the model of the tests has no price
+        ...{ cost: 0, wasted: 0, saved: 0, unpriced: ["sim-1"] },
+        ledger: expect.objectContaining({ total: expect.objectContaining({ attempts: 2, answered: 1 }) })
       })
       expect(end.stderr).toContain("3 requests: 2 succeeded, 1 failed")
       expect(end.stderr).toContain("1 × InvalidRequestError")

@@ -336,6 +336,22 @@ describe.concurrent("options", () => {
 })
 
 describe.concurrent("text of an input", () => {
+  it.scopedLive("may come through a pipe that has a name, as of <(…) in a shell", () =>
+    Effect.gen(function* () {
+      const files = yield* folder
+      const server = yield* serve()
+      const output = files.path("out.jsonl")
+      const { code, stderr } = yield* run([files.path("pipe"), "--output", output], {
+        url: server.url,
+        stdin: jsonl({ prompt: "one" }, { prompt: "two" }),
+        // its reader opens it once only
+        shell: `mkfifo "$3"; exec 3<&0; cat <&3 > "$3" & "$1" "$2" batch "$3" "$4" "$5"`
+      })
+      expect({ code, stderr }).toMatchObject({ code: 0 })
+      expect(files.lines("out.jsonl")).toHaveLength(2)
+    })
+  )
+
   const long = "é😀".repeat(400_000)
   const prompts = ["plain", "ünï→😀\uFFFD", long, "last"]
   const text = `\uFEFF${JSON.stringify({ prompt: prompts[0] })}\r\n\r\n   \n${jsonl({ prompt: prompts[1] })}\n${jsonl({ prompt: prompts[2] }).trimEnd()}\r\n${JSON.stringify({ prompt: prompts[3] })}`

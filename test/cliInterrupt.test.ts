@@ -144,7 +144,8 @@ describe.concurrent("a run that is stopped", () => {
       yield* Effect.sleep(100)
       const end = yield* running.end("SIGINT")
       expect(end.code).toBe(130)
-      expect(end.took).toBeLessThan(2_000)
+      // both would wait for minutes
+      expect(end.took).toBeLessThan(8_000)
       expect(end.stderr).toContain("Interrupted: 0 of 3 done")
     })
   )

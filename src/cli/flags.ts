@@ -5,7 +5,23 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { duration } from "../internal/durationText.js"
+import { suggestion } from "../internal/nearest.js"
 import { CliError } from "./CliError.js"
+
+export { duration } from "../internal/durationText.js"
+
+/** A flag that may be left out. */
+export const optional = <A>(option: Options.Options<A>): Options.Options<A | undefined> =>
+  option.pipe(Options.optional, Options.map(Option.getOrUndefined))
+
+/** A text that may be left out. */
+export const text = (
+  name: string,
+  pseudoName: string,
+  description: string
+): Options.Options<string | undefined> =>
+  optional(Options.text(name).pipe(Options.withPseudoName(pseudoName), Options.withDescription(description)))
 
 /** The command was written wrong. */
 export const wrong = (message: string): Effect.Effect<never, CliError> =>
@@ -28,25 +44,39 @@ export const number = (name: string): Options.Options<number> =>
 export const wholeNumber = (name: string): Options.Options<number> =>
   numeric(name, /^[+-]?\d+$/, "a whole number")
 
-const units: Readonly<Record<string, Duration.Unit>> = {
-  ms: "millis",
-  s: "seconds",
-  m: "minutes",
-  h: "hours"
-}
-
-/** `90` (seconds), `90s`, `1.5m`, `500ms`, `10 minutes`. */
-export const duration = (text: string): Option.Option<Duration.Duration> => {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(text.trim()) ?? []
-  return Duration.decodeUnknown(amount === undefined ? text.trim() : `${amount} ${units[unit ?? "s"]}`)
-}
+/** One of these words; the message about any other names the flag, as above. */
+export const choice = <A>(name: string, words: Readonly<Record<string, A>>): Options.Options<A> =>
+  Options.text(name).pipe(
+    Options.withPseudoName(Object.keys(words).join("|")),
+    Options.mapEffect((text) => {
+      const found = Object.hasOwn(words, text) ? words[text] : undefined
+      const known = Object.keys(words)
+      return found === undefined
+        ? Effect.fail(
+            ValidationError.invalidValue(
+              HelpDoc.p(`--${name} takes one of ${known.join(", ")}, not "${text}"${suggestion(text, known)}`)
+            )
+          )
+        : Effect.succeed(found)
+    })
+  )
 
 /** A duration longer than nothing. */
-export const parseDuration = (flag: string, text: string): Effect.Effect<Duration.Duration, CliError> =>
+export const parseDuration = (
+  flag: string,
+  text: string,
+  examples = "90s, 10m or 500ms"
+): Effect.Effect<Duration.Duration, CliError> =>
   Option.match(Option.filter(duration(text), Duration.greaterThan(Duration.zero)), {
-    onNone: () => wrong(`--${flag} takes a time such as 90s, 10m or 500ms, not "${text}"`),
+    onNone: () => wrong(`--${flag} takes a time such as ${examples}, not "${text}"`),
     onSome: Effect.succeed
   })
+
+/** `--cache-ttl` */
+export const parseTimeToLive = (
+  text: string | undefined
+): Effect.Effect<Duration.Duration | undefined, CliError> =>
+  text === undefined ? Effect.succeed(undefined) : parseDuration("cache-ttl", text, '12h, 7d or "7 days"')
 
 /** A number that may be left out, and if not must be positive. */
 export const checkPositive = (flag: string, value: number | undefined): Effect.Effect<void, CliError> =>

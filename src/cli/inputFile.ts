@@ -10,7 +10,10 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { JsonObject } from "../internal/jsonObject.js"
 import { CliError } from "./CliError.js"
+import { standardInput } from "./commandLine.js"
+import { pipe } from "./stdin.js"
 
 /** A line that holds something, with its number in the file, from 1. */
 export interface Line {
@@ -19,26 +22,39 @@ export interface Line {
   readonly text: Either.Either<string, string>
 }
 
-/** Path that stands for the standard input; on the command line people write `-`. */
-export const standardInput = "/dev/stdin"
+/** A record of a file of any format, with the line where it begins. */
+export interface Row {
+  readonly number: number
+  /** The text of its line, or the fields of a row of a table; or why it has none. */
+  readonly content: Either.Either<string | JsonObject, string>
+}
+
+export { standardInput } from "./commandLine.js"
 
 /** The input as messages call it. */
 export const nameOf = (input: string): string => (input === standardInput ? "the standard input" : input)
 
-const reason = (error: PlatformError): string =>
+/** Why a file cannot be read. */
+export const reasonOf = (error: PlatformError): string =>
   error._tag === "SystemError" && error.reason === "NotFound"
     ? "no such file"
     : error._tag === "SystemError" && error.reason === "PermissionDenied"
       ? "permission denied"
       : error.message
 
-const inputError = (name: string) => (error: PlatformError) =>
-  new CliError({ message: `Cannot read ${name}: ${reason(error)}` })
+export const inputError = (name: string) => (error: PlatformError) =>
+  new CliError({ message: `Cannot read ${name}: ${reasonOf(error)}`, cause: error })
 
 /** Says at once what is wrong with a path, before anything else is done. */
 export const check = (input: string): Effect.Effect<void, CliError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (input === standardInput) return
+    const [, workbook] = /\.(xlsx?|xlsm|ods|numbers|parquet)$/i.exec(input) ?? []
+    if (workbook !== undefined) {
+      return yield* new CliError({
+        message: `Cannot read ${input}: .${workbook} files are no text. Save it as CSV, and pass that`
+      })
+    }
     const fs = yield* FileSystem.FileSystem
     const { type } = yield* Effect.mapError(fs.stat(input), inputError(input))
     if (type === "Directory") return yield* new CliError({ message: `Cannot read ${input}: it is a folder` })
@@ -61,7 +77,7 @@ export const open = (
       if (type === "File") return input
     }
     const copy = yield* fs.makeTempFileScoped({ prefix: "floodgate-input-" }).pipe(Effect.orDie)
-    yield* (isStandard ? stdin : fs.stream(input)).pipe(
+    yield* (isStandard ? stdin : pipe(input)).pipe(
       Stream.run(fs.sink(copy)),
       Effect.mapError(inputError(nameOf(input)))
     )
@@ -72,7 +88,7 @@ const blockSize = 256 * 1024
 const newline = 10
 
 /** Longest line that is read, in bytes: twice that would no longer fit into a string. No server takes as much. */
-const longestLine = 256 * 1024 * 1024
+export const longestLine = 256 * 1024 * 1024
 
 const decode = (bytes: Uint8Array): Either.Either<string, string> => {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8")

@@ -5,13 +5,23 @@
  * - a chat body: `{"messages": […], …}`, every field as the endpoint knows it;
  * - `{"prompt": "…"}`, with parameters beside it;
  * - any JSON object, when a template makes the prompt from its fields.
+ *
+ * A row of a table is a record whose fields are its columns. Without a template, columns that are named as parameters
+ * hold numbers, lists and objects as JSON (`temperature`, `stop`, `messages`, `body`), and other columns are the user's
+ * own; an empty field is one that is not there.
+ *
+ * A record of the first three kinds may say how the cache is to treat it: `"cache": {"mode", "timeToLive",
+ * "namespace", "sample"}`, which is not sent.
  */
 
 import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
 import { isJsonObject, type JsonObject } from "../internal/jsonObject.js"
 import { decode, parameterNames } from "../internal/openAiRequest.js"
 import { conversation } from "../Message.js"
-import type { Request } from "../Request.js"
+import { CacheControl, type Request, withFields } from "../Request.js"
+import type * as InputFile from "./inputFile.js"
 
 /** What the command line says of all requests; what a record says itself comes first. */
 export interface Defaults {
@@ -33,7 +43,7 @@ export const singleBraced = (template: string): string | undefined =>
   /\{\s*([\p{L}_][\p{L}\p{N}_.-]*)\s*\}/u.exec(template)?.[1]
 
 /** The value under a name, or under a path of names with dots. */
-const lookUp = (record: JsonObject, path: string): unknown => {
+export const lookUp = (record: JsonObject, path: string): unknown => {
   if (Object.hasOwn(record, path)) return record[path]
   let value: unknown = record
   for (const name of path.split(".")) {
@@ -44,7 +54,11 @@ const lookUp = (record: JsonObject, path: string): unknown => {
 }
 
 /** The template with its fields filled in: texts as they are, all else as JSON. */
-const render = (template: string, record: JsonObject, used: Set<string>): Either.Either<string, string> => {
+export const render = (
+  template: string,
+  record: JsonObject,
+  used: Set<string>
+): Either.Either<string, string> => {
   let missing: string | undefined
   const text = template.replace(placeholder, (_, path: string) => {
     const value = lookUp(record, path)
@@ -61,11 +75,14 @@ const render = (template: string, record: JsonObject, used: Set<string>): Either
   )
 }
 
-const idOf = (value: unknown): string | null =>
+/** `custom_id`, which some write as a number. */
+export const idOf = (value: unknown): string | null =>
   typeof value === "string" ? value : typeof value === "number" ? String(value) : null
 
-const without = (record: JsonObject, names: ReadonlySet<string>): JsonObject =>
-  Object.fromEntries(Object.entries(record).filter(([name]) => !names.has(name)))
+export const without = (record: JsonObject, names: ReadonlySet<string>): JsonObject => {
+  const kept = Object.entries(record).filter(([name]) => !names.has(name))
+  return kept.length === Object.keys(record).length ? record : Object.fromEntries(kept)
+}
 
 /** What a record asks, before the command line has had its say. */
 interface Draft {
@@ -84,7 +101,8 @@ const keepMetadata = (body: JsonObject, kept: JsonObject): Draft => {
   return isSent ? { body, metadata: kept } : { body: rest, metadata: { ...kept, metadata } }
 }
 
-const batchFields: ReadonlySet<string> = new Set(["custom_id", "method", "url", "body"])
+/** What a line of a Batch file has around its request. */
+export const batchFields: ReadonlySet<string> = new Set(["custom_id", "method", "url", "body"])
 const chatUrl = /^(https?:\/\/[^/]+)?(\/v1)?\/chat\/completions$/
 
 const fromBatchLine = (record: JsonObject, body: JsonObject): Either.Either<Draft, string> => {
@@ -95,6 +113,16 @@ const fromBatchLine = (record: JsonObject, body: JsonObject): Either.Either<Draf
   }
   return Either.right(keepMetadata(body, without(record, batchFields)))
 }
+
+/** Parameters that are texts, whatever they look like. */
+const textParameters: ReadonlySet<string> = new Set([
+  "model",
+  "reasoning_effort",
+  "verbosity",
+  "service_tier",
+  "prompt_cache_key",
+  "safety_identifier"
+])
 
 /** Parameters that may stand beside a prompt; other fields of such a record are the user's own. */
 const promptParameters: ReadonlySet<string> = new Set([
@@ -118,10 +146,67 @@ const fromPrompt = (record: JsonObject): Either.Either<Draft, string> => {
   })
 }
 
+/** Columns whose fields are JSON. A text that is none stays a text: `auto`, `high`. */
+const jsonColumns: ReadonlySet<string> = new Set([
+  ...Array.from(promptParameters).filter((name) => !textParameters.has(name)),
+  "cache"
+])
+
+/** Columns whose fields can only be JSON. */
+const strictColumns: ReadonlySet<string> = new Set(["messages", "body"])
+
+/** Columns that mean nothing where they are empty. */
+const knownColumns: ReadonlySet<string> = new Set([
+  ...promptParameters,
+  ...jsonColumns,
+  ...strictColumns,
+  "custom_id",
+  "prompt",
+  "system"
+])
+
+const cellOf = (name: string, text: unknown): unknown => {
+  if (typeof text !== "string" || !(jsonColumns.has(name) || strictColumns.has(name))) return text
+  try {
+    const value: unknown = JSON.parse(text)
+    // a number can be where to stop
+    return name === "stop" && !Array.isArray(value) ? text : value
+  } catch {
+    return text
+  }
+}
+
+/** A row of a table with its parameters as JSON has them. */
+const typed = (fields: JsonObject): Either.Either<JsonObject, string> => {
+  const cells: Array<readonly [name: string, value: unknown]> = []
+  for (const [name, text] of Object.entries(fields)) {
+    if (text === "" && knownColumns.has(name)) continue
+    const value = cellOf(name, text)
+    if (strictColumns.has(name) && typeof value !== "object") {
+      const hint = name === "messages" ? `. A plain text belongs into a column named "prompt"` : ""
+      return Either.left(`"${name}" is not JSON${hint}`)
+    }
+    cells.push([name, value])
+  }
+  return Either.right(Object.fromEntries(cells))
+}
+
+/** A row of a table with a conversation: not all of its columns are for the server. */
+const fromMessages = (record: JsonObject): Draft => {
+  const { custom_id: _, ...rest } = record
+  return {
+    body: Object.fromEntries(
+      Object.entries(rest).filter(([name]) => name === "messages" || promptParameters.has(name))
+    ),
+    metadata: without(rest, new Set(["messages", ...promptParameters]))
+  }
+}
+
 const draft = (
   record: JsonObject,
   template: string | undefined,
-  used: Set<string>
+  used: Set<string>,
+  isTable: boolean
 ): Either.Either<Draft, string> => {
   if (template !== undefined) {
     return Either.map(render(template, record, used), (prompt) => ({
@@ -131,14 +216,23 @@ const draft = (
   }
   if (isJsonObject(record.body)) return fromBatchLine(record, record.body)
   if (record.messages !== undefined) {
+    if (isTable) return Either.right(fromMessages(record))
     const { custom_id: _, ...body } = record
     return Either.right(keepMetadata(body, {}))
   }
   if (record.prompt !== undefined) return fromPrompt(record)
+  if (isOutcome(record)) {
+    return Either.left(
+      "it is an outcome of a batch, which does not hold the question. To ask again what failed, pass the input of that batch as INPUT, this file as --output, and --filter status=error"
+    )
+  }
   return Either.left(
     `nothing to ask: it has no "messages", "prompt" or "body". To make a prompt of its fields, pass --prompt '… {{field}} …'`
   )
 }
+
+const isOutcome = ({ index, meta, status }: JsonObject): boolean =>
+  typeof index === "number" && typeof status === "string" && isJsonObject(meta)
 
 const hasInstructions = (messages: unknown): boolean =>
   Array.isArray(messages) &&
@@ -163,30 +257,70 @@ const instruct = (
   }))
 }
 
-const parse = (text: string): Either.Either<JsonObject, string> =>
-  Either.flatMap(
-    Either.try({
-      try: (): unknown => JSON.parse(text),
-      catch: (cause) => `not JSON: ${cause instanceof Error ? cause.message : String(cause)}`
-    }),
-    (value) => (isJsonObject(value) ? Either.right(value) : Either.left("not a JSON object"))
+const decodeControl = Schema.decodeUnknownEither(CacheControl, { onExcessProperty: "error" })
+
+/** What a record says of the cache, apart from the rest of it. A `cache` that is no object is something else. */
+export const control = (
+  record: JsonObject,
+  template: string | undefined
+): Either.Either<readonly [rest: JsonObject, cache: CacheControl | undefined], string> => {
+  if (template !== undefined || !isJsonObject(record.cache)) return Either.right([record, undefined])
+  const { cache, ...rest } = record
+  return Either.mapBoth(decodeControl(cache), {
+    onLeft: (error) => {
+      const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+      return `"${["cache", ...(issue?.path ?? [])].join(".")}" is not as it should be: ${issue?.message}`
+    },
+    onRight: (cache) => [rest, cache] as const
+  })
+}
+
+const parse = (text: string): Either.Either<JsonObject, string> => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    return Either.left(`not JSON: ${cause instanceof Error ? cause.message : String(cause)}`)
+  }
+  return isJsonObject(value) ? Either.right(value) : Either.left("not a JSON object")
+}
+
+/** The fields of a row, or what is wrong with it: JSON is read only here. */
+export const fieldsOf = (content: InputFile.Row["content"]): Either.Either<JsonObject, string> =>
+  Either.flatMap(content, (content) => (typeof content === "string" ? parse(content) : Either.right(content)))
+
+/** The request that these fields make. Those of a table are all texts. */
+export const fromFields = (
+  fields: JsonObject,
+  defaults: Defaults,
+  isTable: boolean
+): Either.Either<Request, string> =>
+  // twice for every line of a run: half as costly as with a generator
+  Either.flatMap(isTable && defaults.prompt === undefined ? typed(fields) : Either.right(fields), (typed) =>
+    Either.flatMap(control(typed, defaults.prompt), ([record, cache]) => {
+      const used = new Set(["custom_id"])
+      return Either.flatMap(draft(record, defaults.prompt, used, isTable), ({ body, metadata }) =>
+        Either.flatMap(instruct(body, defaults.system, record, used), (instructed) =>
+          Either.mapBoth(
+            decode(
+              { ...defaults.parameters, ...instructed },
+              { id: idOf(record.custom_id), metadata: without(metadata, used) }
+            ),
+            {
+              onLeft: (error) => error.message,
+              onRight: (request) => (cache === undefined ? request : withFields<Request>(request, { cache }))
+            }
+          )
+        )
+      )
+    })
   )
 
-/** The request of a line, or what is wrong with the line. */
-export const fromLine = (
-  text: Either.Either<string, string>,
+/** The request of a row, or what is wrong with the row. */
+export const fromRow = (
+  content: InputFile.Row["content"],
   defaults: Defaults
 ): Either.Either<Request, string> =>
-  Either.gen(function* () {
-    const record = yield* parse(yield* text)
-    const used = new Set(["custom_id"])
-    const { body, metadata } = yield* draft(record, defaults.prompt, used)
-    const instructed = yield* instruct(body, defaults.system, record, used)
-    return yield* Either.mapLeft(
-      decode(
-        { ...defaults.parameters, ...instructed },
-        { id: idOf(record.custom_id), metadata: without(metadata, used) }
-      ),
-      (error) => error.message
-    )
-  })
+  Either.flatMap(fieldsOf(content), (fields) =>
+    fromFields(fields, defaults, Either.isRight(content) && typeof content.right !== "string")
+  )

@@ -10,6 +10,7 @@ import * as Simulator from "../Simulator.js"
 import { CliError } from "./CliError.js"
 import { FaultScript } from "./faultScript.js"
 import { checkPositive, duration, wrong } from "./flags.js"
+import { reasonOf } from "./inputFile.js"
 import type { Flags } from "./simulateCommand.js"
 
 /** `A`, or `A..B`. */
@@ -77,7 +78,12 @@ const readScript = (file: string) =>
     const fs = yield* FileSystem.FileSystem
     const text = yield* fs.readFileString(file)
     return yield* decodeScript(text, { onExcessProperty: "error" })
-  }).pipe(Effect.mapError((error) => new CliError({ message: `--script ${file}: ${error.message}` })))
+  }).pipe(
+    Effect.mapError((error) => {
+      const said = error._tag === "ParseError" ? error.message : reasonOf(error)
+      return new CliError({ message: `--script ${file}: ${said}`, cause: error })
+    })
+  )
 
 const options = (flags: Flags): Effect.Effect<Simulator.Options, CliError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -118,6 +124,17 @@ const options = (flags: Flags): Effect.Effect<Simulator.Options, CliError, FileS
     }
   })
 
+/** Each address once, and who is to be found there. */
+const placesOf = (urls: Simulator.Service["urls"]): ReadonlyArray<string> => {
+  const names = new Map<string, string>()
+  for (const [name, url] of Object.entries(urls)) {
+    const other = names.get(url)
+    names.set(url, other === undefined ? name : `${other}, ${name}`)
+  }
+  const width = Math.max(...Array.from(names.values(), (name) => name.length))
+  return Array.from(names, ([url, name]) => `  ${name.padEnd(width)}  ${url}`)
+}
+
 export const runSimulate = (
   flags: Flags
 ): Effect.Effect<never, CliError, FileSystem.FileSystem | Scope.Scope> =>
@@ -125,16 +142,24 @@ export const runSimulate = (
     const simulator = yield* Effect.mapError(Effect.flatMap(options(flags), Simulator.make), (error) =>
       error._tag === "CliError"
         ? error
-        : new CliError({ message: `Cannot serve on ${flags.host}:${flags.port}: ${reason(error.cause)}` })
+        : new CliError({
+            message: `Cannot serve on ${flags.host}:${flags.port}: ${reason(error.cause)}`,
+            cause: error.cause
+          })
     )
     yield* Effect.sync(() => {
       process.stdout.write(
         [
-          `Simulating OpenAI's API at ${simulator.url}`,
+          "Simulating the APIs of these providers, at these base URLs:",
+          "",
+          ...placesOf(simulator.urls),
+          "",
+          "Any key will do. For one:",
           "",
           `  export OPENAI_BASE_URL=${simulator.url} OPENAI_API_KEY=any-key`,
           "",
-          `What was asked, answered and charged: ${new URL("/__log", simulator.url)}. Ctrl-C stops.`,
+          `What was asked, answered and charged: ${new URL("/__log", simulator.url)}`,
+          "Ctrl-C stops.",
           ""
         ].join("\n")
       )
@@ -142,4 +167,14 @@ export const runSimulate = (
     return yield* Effect.never
   })
 
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use. Choose another with --port, or any free one with --port 0",
+  EACCES: "this port needs more rights than you have: choose one above 1023 with --port",
+  EADDRNOTAVAIL: "this machine has no such address: choose another with --host"
+}
+
+const reason = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  const { code = "" } = cause as NodeJS.ErrnoException
+  return reasons[code] ?? cause.message
+}

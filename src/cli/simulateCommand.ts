@@ -45,7 +45,7 @@ const options = {
   models: text("models", "LIST", "Models that exist, with commas between; default: every one"),
   contextWindow: number("context-window", "Tokens of prompt and answer that a model takes"),
   lenient: Options.boolean("lenient").pipe(
-    Options.withDescription("Ignore unknown parameters, as compatible servers do; OpenAI refuses them")
+    Options.withDescription("Ignore unknown parameters, as compatible servers do; providers refuse them")
   ),
   seed: Flag.wholeNumber("seed").pipe(
     Options.withDefault(1),
@@ -60,6 +60,6 @@ export type Flags = Command.Command.ParseConfig<typeof options>
 /** The command; what it does is loaded when it runs. */
 export const simulateCommand = Command.make("simulate", options).pipe(
   Command.withDescription(
-    "Start a local server that speaks OpenAI's API, with limits, latency, faults and a billing log"
+    "Start a local server that speaks the providers' APIs, with limits, latency, faults and a billing log"
   )
 )

@@ -13,6 +13,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
 const floodgate = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url))
@@ -37,9 +38,15 @@ const startProvider = Effect.gen(function* () {
   const faults = ["--fault", "500=10%", "--fault", "429=5%:1s", "--fault", "reset=5%"]
   const simulate = yield* command(["simulate", "--port", "0", "--latency", "200ms..1500ms", ...faults])
   const { stdout } = yield* Command.start(simulate)
-  const greeting = yield* Effect.flatten(Stream.runHead(Stream.splitLines(Stream.decodeText(stdout))))
-  yield* Console.log(greeting)
-  return greeting.slice(greeting.indexOf("http"))
+  // the address stands in the line that users copy
+  const url = yield* Stream.decodeText(stdout).pipe(
+    Stream.splitLines,
+    Stream.filterMap((line) => Option.fromNullable(/OPENAI_BASE_URL=(\S+)/.exec(line)?.[1])),
+    Stream.runHead,
+    Effect.flatten
+  )
+  yield* Console.log(`It answers at ${url}`)
+  return url
 })
 
 /**

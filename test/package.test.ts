@@ -1,8 +1,13 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { cp } from "node:fs/promises"
+import { isBuiltin } from "node:module"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { execute, freshClone, project, temporaryFolder } from "./snippets.js"
+import { build } from "esbuild"
+import { execute, fenced, freshClone, project, temporaryFolder } from "./snippets.js"
 
 const json = (file: string) => JSON.parse(readFileSync(file, "utf8"))
 
@@ -40,21 +45,163 @@ for (const name of ["internal/cacheKey", "simulator/Engine", "cli/main"]) {
 }
 `
 
+/** The packages that the built code imports, those bundled into the command line aside. */
+const importedBy = (dist: string) =>
+  Effect.promise(async () => {
+    const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
+    const { metafile } = await build({
+      entryPoints: files
+        .filter((file) => file.endsWith(".js") && (!file.startsWith("cli/") || file === "cli/main.js"))
+        .map((file) => join(dist, file)),
+      bundle: true,
+      packages: "external",
+      format: "esm",
+      platform: "node",
+      outdir: dist,
+      write: false,
+      metafile: true,
+      logLevel: "error"
+    })
+    const paths = Object.values(metafile.outputs).flatMap(({ imports }) => imports)
+    return new Set(
+      paths
+        .filter(({ external, path }) => external === true && /^(?!node:)@?[a-z][\w-]*(\/|$)/.test(path))
+        .flatMap(({ path }) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [])
+        .filter((name) => !isBuiltin(name))
+    )
+  })
+
+/** `floodgate simulate` of an installed package; gives its address. */
+const simulate = (folder: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        const child = spawn(
+          process.execPath,
+          ["node_modules/floodgate/dist/cli/main.js", "simulate", "--port", "0"],
+          { cwd: folder, stdio: ["ignore", "pipe", "inherit"] }
+        )
+        let said = ""
+        for await (const text of child.stdout.setEncoding("utf8")) {
+          said += text
+          if (said.includes("Ctrl-C stops")) break
+        }
+        return { child, said }
+      }),
+      ({ child }) =>
+        Effect.promise(async () => {
+          const closed = once(child, "close")
+          if (child.kill()) await closed
+        })
+    ),
+    ({ said }) => /OPENAI_BASE_URL=(\S+)/.exec(said)?.[1] ?? ""
+  )
+
+/** The first command of the README: one bill for three runs. */
+const demo = (clone: string) =>
+  Effect.gen(function* () {
+    const [first] = fenced("README.md", readFileSync(join(project, "README.md"), "utf8"))
+    expect(first?.code.trim()).toBe("npm ci && npm run demo")
+    // what is installed is there already
+    const { code, stderr, stdout } = yield* execute("npm", ["run", "demo"], { cwd: clone })
+    expect({ code, stderr, stdout }).toMatchObject({ code: 0 })
+    const books = Array.from(stdout.matchAll(/books: (.*)/g), ([, books]) => books)
+    expect(books).toHaveLength(3)
+    expect(new Set(books).size).toBe(1)
+    expect(books[0]).toMatch(/ 42 charged, 0 answered twice$/)
+    expect(stderr).toContain("42 from an earlier run")
+    expect(stderr).toContain("42 from the cache")
+  })
+
+/** What a newcomer does: the commands of the README, one block after the other. */
+const newcomer = (folder: string) =>
+  Effect.gen(function* () {
+    const url = yield* simulate(folder)
+    const blocks = fenced("README.md", readFileSync(join(project, "README.md"), "utf8"))
+    const commands = (of: string) => {
+      const block = blocks.find(({ code, language }) => language === "sh" && code.includes(of))
+      expect(block, of).toBeDefined()
+      return execute("bash", ["-ec", block?.code ?? ""], {
+        cwd: folder,
+        env: { OPENAI_BASE_URL: url, OPENAI_API_KEY: "any-key", HOME: folder }
+      })
+    }
+
+    const first = yield* commands("npx floodgate init")
+    expect(first).toMatchObject({ code: 0 })
+    expect(first.stdout).toContain("floodgate.yaml is written")
+    expect(first.stdout).toMatch(/^✓ main \(gpt-5-mini\): answers in /m)
+    expect(first.stdout).toMatch(/^Answer \w+: Why is the sky blue\?/m)
+
+    const second = yield* commands("npx floodgate batch mails.csv")
+    expect(second).toMatchObject({ code: 0 })
+    expect(second.stdout).toContain("3 requests")
+    expect(second.stderr).toContain("3 requests: 3 succeeded, 0 failed")
+    const rows = readFileSync(join(folder, "spam.csv"), "utf8").trimEnd().split("\n")
+    expect(rows[0]).toMatch(/^id,mail,text,status,/)
+    expect(rows.slice(1).map((row) => row.replace(/,"?Answer.*/, ""))).toEqual([
+      "1,You have won a boat!",
+      "2,Lunch at one?",
+      "3,Your invoice"
+    ])
+    expect(readFileSync(join(folder, "report.html"), "utf8")).toContain("Lunch at one?")
+
+    // what is optional is not here, and is asked for where it is needed
+    expect(existsSync(join(folder, "node_modules/ioredis"))).toBe(false)
+    const shared = yield* execute(
+      "npx",
+      [
+        ...["floodgate", "batch", "mails.csv", "--prompt", "{{mail}}", "--output", "shared.csv"],
+        ...["--redis", "redis://127.0.0.1:1"]
+      ],
+      { cwd: folder, env: { OPENAI_BASE_URL: url, OPENAI_API_KEY: "any-key", HOME: folder } }
+    )
+    expect(shared).toMatchObject({ code: 2, stdout: "" })
+    expect(shared.stderr).toContain("npm install ioredis")
+    // npm may have something to say of its own settings
+    const said = shared.stderr.trimEnd().split("\n")
+    expect(said.filter((line) => !line.startsWith("npm "))).toHaveLength(1)
+  })
+
 describe("the package", () => {
   it.scopedLive(
     "is built, packed, installed into a blank project, and works there",
     () =>
       Effect.gen(function* () {
         const clone = yield* freshClone
+        yield* demo(clone)
+        // the demo has built it, as packing would
+        expect(json(join(clone, "package.json")).scripts.prepack).toBe("npm run -s build")
         const [packed] = JSON.parse(
-          (yield* succeed("npm", ["pack", "--json"], clone)).replace(/^[^[]*/, "")
+          (yield* succeed("npm", ["pack", "--json", "--ignore-scripts"], clone)).replace(/^[^[]*/, "")
         ) as [{ readonly filename: string; readonly files: ReadonlyArray<{ readonly path: string }> }]
         const tarball = join(clone, packed.filename)
         const folders = new Set(packed.files.map(({ path }) => path.replace(/\/.*/, "")))
         expect(folders).toEqual(
-          new Set(["CHANGELOG.md", "LICENSE", "README.md", "package.json", "dist", "examples", "src"])
+          new Set([
+            "CHANGELOG.md",
+            "LICENSE",
+            "README.md",
+            "package.json",
+            "dist",
+            "examples",
+            "floodgate.schema.json",
+            "src"
+          ])
         )
-        expect(statSync(tarball).size).toBeLessThan(1 << 20)
+        expect(statSync(tarball).size).toBeLessThan(3 << 20)
+        const manifest = json(join(clone, "package.json"))
+        const imported = yield* importedBy(join(clone, "dist"))
+        // of its types alone is use made, and by another dependency
+        expect([...imported, "@effect/sql"].sort()).toEqual(
+          Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }).sort()
+        )
+        // of what is bundled the licences go with it
+        const notices = readFileSync(join(clone, "dist/THIRD-PARTY-NOTICES.txt"), "utf8")
+        for (const name of ["effect", "@effect/cli", "undici", "yaml", "csv-parse"]) {
+          expect(notices).toMatch(new RegExp(`^${name} \\d.* \\((MIT|ISC)\\)$`, "m"))
+        }
+        expect(readFileSync(join(clone, "dist/internal/reportPage.js"), "utf8")).toContain("/*! uPlot ")
         // runs as it is, too
         expect(yield* succeed(join(clone, "dist/cli/main.js"), ["--version"], clone)).toMatch(
           /^\d+\.\d+\.\d+/
@@ -64,26 +211,29 @@ describe("the package", () => {
         yield* succeed(tool("attw"), [tarball, "--profile", "esm-only", "--no-emoji"], clone)
 
         const user = yield* temporaryFolder
-        writeFileSync(join(user, "package.json"), '{ "name": "user", "private": true, "type": "module" }\n')
-        // the native module of the SQLite cache takes a minute to compile: it is not loaded here
         yield* succeed("npm", ["install", "--prefer-offline", "--ignore-scripts", tarball], user)
+        // the native module of the SQLite cache takes a minute to compile: it is there already
+        const native = "node_modules/better-sqlite3/build/Release"
+        yield* Effect.promise(() => cp(join(project, native), join(user, native), { recursive: true }))
         const { version } = json(join(project, "package.json"))
         expect((yield* succeed("npx", ["floodgate", "--version"], user)).trim()).toBe(version)
 
-        writeFileSync(join(user, "main.js"), program)
-        expect((yield* succeed(process.execPath, ["main.js"], user)).split("\n")).toEqual([
+        writeFileSync(join(user, "main.mjs"), program)
+        expect((yield* succeed(process.execPath, ["main.mjs"], user)).split("\n")).toEqual([
           "function object function",
           ...Array.from({ length: 3 }, () => "ERR_PACKAGE_PATH_NOT_EXPORTED"),
           ""
         ])
 
-        writeFileSync(join(user, "main.ts"), consumer)
+        writeFileSync(join(user, "main.mts"), consumer)
         const types = ["--types", "node", "--typeRoots", join(project, "node_modules", "@types")]
         const strict = ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false"]
         const target = ["--module", "nodenext", "--moduleResolution", "nodenext", "--target", "es2022"]
-        yield* succeed(tool("tsc"), ["--noEmit", ...strict, ...target, ...types, "main.ts"], user)
+        yield* succeed(tool("tsc"), ["--noEmit", ...strict, ...target, ...types, "main.mts"], user)
+
+        yield* newcomer(user)
       }),
-    150_000
+    240_000
   )
 
   it("maps its code to sources that are in it", () => {
@@ -104,6 +254,13 @@ describe("the package", () => {
       .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
       .filter((name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)))
     expect(missing).toEqual([])
+  })
+
+  it("depends on nothing that is deprecated", () => {
+    const { packages } = json(join(project, "package-lock.json")) as {
+      readonly packages: Readonly<Record<string, { readonly deprecated?: string }>>
+    }
+    expect(Object.entries(packages).filter(([, { deprecated }]) => deprecated !== undefined)).toEqual([])
   })
 
   it("says of every dependency with an install script whether it may run", () => {

@@ -173,7 +173,8 @@ export const freshClone: Effect.Effect<string, never, Scope.Scope> = Effect.tap(
       "tsconfig.build.json",
       "README.md",
       "CHANGELOG.md",
-      "LICENSE"
+      "LICENSE",
+      "floodgate.schema.json"
     ]
     for (const name of [...files, "src", "examples"]) {
       cpSync(join(project, name), join(folder, name), { recursive: true })

@@ -3,5 +3,5 @@ import { execFileSync } from "node:child_process"
 
 export default function setup(): void {
   if (process.env["FLOODGATE_TEST_NO_BUILD"] !== undefined) return
-  execFileSync("npx", ["tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
+  execFileSync("npm", ["run", "-s", "compile"], { stdio: "inherit" })
 }

@@ -1,28 +1,36 @@
 /**
  * Admission under contention: 10,000 fibers that wait for a limit of 5,000 requests a second.
  *
- * What a limiter costs and how true it is: the share of the ideal that it admits and the CPU per admission
- * once all fibers wait, the busiest window of one second from the start on, and the memory it takes.
+ * What a limiter costs and how true it is: the share of the ideal that it admits and the CPU per admission while all
+ * fibers wait, the busiest window of one second from the start on, and the memory that the fibers hold and that
+ * grows meanwhile. Each limiter runs in a process of its own. The floor is what no limiter can be cheaper than here:
+ * to park a fiber, and resume it in time.
+ *
+ * `npm run bench:admission` · with `REDIS_URL` also floodgate's limits shared through that Redis
  */
+import { type ChildProcess, fork } from "node:child_process"
+import { cpus, loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
 import * as Experimental from "@effect/experimental/RateLimiter"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as EffectRateLimiter from "effect/RateLimiter"
 import type * as Scope from "effect/Scope"
-import * as RateLimiter from "../../src/RateLimiter.js"
+import { RateLimiter } from "floodgate"
 
 const limit = 5_000
 const waiting = 10_000
-const seconds = 3
+const seconds = 5
+const rounds = 3
 
 type Limit = (admitted: Effect.Effect<void>) => Effect.Effect<void>
 
-const ours = Effect.gen(function* () {
-  const context = yield* Layer.build(
-    RateLimiter.layer({ domains: { bench: { requestsPerSecond: limit, tokensPerMinute: 1e9 } } })
-  )
-  const limiter = yield* Effect.provide(RateLimiter.RateLimiter, context)
+const limits: RateLimiter.Limits = { requestsPerSecond: limit, tokensPerMinute: 1e9 }
+
+const over = Effect.fnUntraced(function* <E>(layer: Layer.Layer<RateLimiter.RateLimiter, E>) {
+  const limiter = Context.get(yield* Effect.orDie(Layer.build(layer)), RateLimiter.RateLimiter)
   const cost = { inputTokens: 100, outputTokens: 100 }
   return (admitted: Effect.Effect<void>) => Effect.orDie(limiter.withPermit("bench", cost, () => admitted))
 })
@@ -47,8 +55,57 @@ const experimental = Effect.gen(function* () {
   return (admitted: Effect.Effect<void>) => Effect.orDie(limited(admitted))
 })
 
+/** Resumes every few milliseconds as many fibers as makes the limit, and checks nothing. */
+const floor = Effect.gen(function* () {
+  const parked: Array<() => void> = []
+  let next = 0
+  let owed = 0
+  let last = performance.now()
+  yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      setInterval(() => {
+        const now = performance.now()
+        owed += ((now - last) * limit) / 1_000
+        last = now
+        for (; owed >= 1 && next < parked.length; owed--) parked[next++]?.()
+        if (next > waiting) parked.splice(0, next)
+        if (next > parked.length) next = 0
+      }, 4)
+    ),
+    (timer) => Effect.sync(() => clearInterval(timer))
+  )
+  const park = Effect.async<void>((resume) => {
+    parked.push(() => resume(Effect.void))
+  })
+  return (admitted: Effect.Effect<void>) => Effect.zipRight(park, admitted)
+})
+
+const prefix = `floodgate-bench-${process.pid}:`
+const redis = process.env["REDIS_URL"]
+
+const limiters: Readonly<Record<string, Effect.Effect<Limit, never, Scope.Scope>>> = {
+  floodgate: over(RateLimiter.layer({ domains: { bench: limits } })),
+  ...(redis === undefined
+    ? {}
+    : {
+        "floodgate, Redis": over(RateLimiter.layerRedis({ url: redis, prefix, domains: { bench: limits } }))
+      }),
+  "effect/RateLimiter": effects,
+  "@effect/experimental": experimental,
+  "the floor": floor
+}
+
+interface Measurement {
+  readonly perSecond: number
+  readonly busiestSecond: number
+  readonly cpuMicros: number
+  readonly heapBytes: number
+  readonly grownBytes: number
+  readonly peakRssBytes: number
+}
+
 /** The most admissions in any window of one second. */
-const busiest = (times: ReadonlyArray<number>): number => {
+const busiest = (times: Float64Array): number => {
   let most = 0
   let from = 0
   times.forEach((time, to) => {
@@ -58,44 +115,112 @@ const busiest = (times: ReadonlyArray<number>): number => {
   return most
 }
 
-const measure = Effect.fnUntraced(function* (name: string, make: Effect.Effect<Limit, never, Scope.Scope>) {
+const heapUsed = (): number => {
+  globalThis.gc?.()
+  return process.memoryUsage().heapUsed
+}
+
+const measure = Effect.fnUntraced(function* (make: Effect.Effect<Limit, never, Scope.Scope>) {
   const limited = yield* make
-  const times: Array<number> = []
-  const one = limited(Effect.sync(() => void times.push(performance.now())))
-  const heapBefore = process.memoryUsage().heapUsed
+  // as long as may be needed from the start, so that the log does not count as memory that grows
+  const times = new Float64Array(limit * (seconds + 10) * 2)
+  let count = 0
+  const one = limited(
+    Effect.sync(() => {
+      times[count++] = performance.now()
+    })
+  )
+  const empty = heapUsed()
   const fibers = yield* Effect.forEach(Array.from({ length: waiting }), () =>
     Effect.fork(Effect.forever(one))
   )
-  yield* Effect.sleep("1 seconds")
+  yield* Effect.sleep("2 seconds")
+  const full = heapUsed()
   const cpu = process.cpuUsage()
   const start = performance.now()
-  const before = times.length
+  const before = count
   yield* Effect.sleep(`${seconds} seconds`)
   const { system, user } = process.cpuUsage(cpu)
   const elapsed = performance.now() - start
-  const count = times.length - before
-  const heap = process.memoryUsage().heapUsed - heapBefore
+  const admitted = count - before
+  const measurement: Measurement = {
+    perSecond: (admitted / elapsed) * 1_000,
+    busiestSecond: busiest(times.subarray(0, count)),
+    cpuMicros: (system + user) / admitted,
+    heapBytes: full - empty,
+    grownBytes: heapUsed() - full,
+    peakRssBytes: process.resourceUsage().maxRSS * 1_024
+  }
   yield* Fiber.interruptAll(fibers)
-  return [
-    name,
-    Math.round((count / elapsed) * 1_000).toLocaleString("en"),
-    `${((count / elapsed / limit) * 100_000).toFixed(1)} %`,
-    `${busiest(times).toLocaleString("en")} of ${limit.toLocaleString("en")}`,
-    ((user + system) / count).toFixed(1),
-    (heap / 2 ** 20).toFixed(1),
-    (process.resourceUsage().maxRSS / 1_024).toFixed(0)
-  ]
+  return measurement
 }, Effect.scoped)
 
-const heads = ["limiter", "admitted/s", "of ideal", "busiest second", "CPU µs each", "heap MB", "peak RSS MB"]
+/** Measures in a process of its own. */
+const run = (name: string): Effect.Effect<Measurement> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => fork(fileURLToPath(import.meta.url), [name])),
+    (child: ChildProcess) =>
+      Effect.async<Measurement>((resume) => {
+        // the child is this module
+        child.once("message", (measurement) => resume(Effect.succeed(measurement as Measurement)))
+        child.once("exit", (code) => resume(Effect.dieMessage(`${name} ended with ${code}`)))
+      }),
+    (child) => Effect.sync(() => child.kill())
+  )
 
-/** Runs the comparison and gives its table. */
-export const run = (): Effect.Effect<string> =>
-  Effect.gen(function* () {
-    const rows = [
-      yield* measure("floodgate", ours),
-      yield* measure("effect", effects),
-      yield* measure("@effect/experimental", experimental)
-    ]
-    return [heads, heads.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
-  })
+const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+
+const whole = (value: number): string => Math.round(value).toLocaleString("en")
+
+const row = (name: string, runs: ReadonlyArray<Measurement>): string => {
+  const of = (get: (run: Measurement) => number) => median(runs.map(get))
+  const perSecond = of((run) => run.perSecond)
+  return [
+    name.padEnd(22),
+    whole(perSecond).padStart(10),
+    `${((perSecond / limit) * 100).toFixed(1)} %`.padStart(9),
+    whole(Math.max(...runs.map((run) => run.busiestSecond))).padStart(15),
+    of((run) => run.cpuMicros)
+      .toFixed(1)
+      .padStart(12),
+    (of((run) => run.heapBytes) / 1e6).toFixed(1).padStart(9),
+    (of((run) => run.grownBytes) / 1e6).toFixed(1).padStart(10),
+    whole(of((run) => run.peakRssBytes) / 1e6).padStart(12)
+  ].join("")
+}
+
+const heading = [
+  `${whole(waiting)} fibers, ${whole(limit)} a second`.padEnd(22),
+  "admitted/s".padStart(10),
+  "of ideal".padStart(9),
+  "busiest second".padStart(15),
+  "CPU us each".padStart(12),
+  "heap MB".padStart(9),
+  "growth MB".padStart(10),
+  "peak RSS MB".padStart(12)
+].join("")
+
+const compare = Effect.gen(function* () {
+  console.log(
+    [
+      `floodgate bench of admission, ${new Date().toISOString().slice(0, 16)}Z`,
+      `node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model.trim()}), load ${loadavg()[0]?.toFixed(1)}`,
+      `medians of ${rounds} rounds; of the busiest second the worst\n`,
+      heading
+    ].join("\n")
+  )
+  for (const name of Object.keys(limiters)) {
+    const runs: Array<Measurement> = []
+    for (let round = 0; round < rounds; round++) runs.push(yield* run(name))
+    console.log(row(name, runs))
+  }
+})
+
+const chosen = limiters[process.argv[2] ?? ""]
+if (chosen === undefined) await Effect.runPromise(compare)
+else {
+  const measurement = await Effect.runPromise(measure(chosen))
+  if (process.send === undefined) console.log(measurement)
+  else process.send(measurement)
+}

@@ -16,9 +16,13 @@ export default defineConfig({
     reporters: process.env.CI === undefined ? ["default"] : ["default", "./test/reporter.ts"],
     // child processes run the built command line
     globalSetup: ["test/build.ts"],
+    setupFiles: ["test/seed.ts"],
     // much of the time goes to waiting for processes: a file for each core
     maxWorkers: 2,
     minWorkers: 1,
+    // Half of the time went to loading the same modules for each file. So no file may use `layer` of @effect/vitest: it
+    // changes `it` for all that share its process.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000
   }

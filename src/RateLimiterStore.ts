@@ -3,6 +3,25 @@
  * time for each domain: what changed here since the last one goes along with what waits for admission, so that one
  * round trip serves many requests, and the store decides over all of it at once.
  *
+ * @example
+ * import { RateLimiter, RateLimiterStore } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * // a store of one's own, which here tells what passes through another
+ * const telling = (store: RateLimiterStore.Service): RateLimiterStore.Service => ({
+ *   ...store,
+ *   exchange: (domain, exchange) =>
+ *     Effect.tap(store.exchange(domain, exchange), ({ admitted, wait }) =>
+ *       Effect.logDebug(`${domain}: ${admitted} of ${exchange.costs.length} admitted, the next in ${wait} ms`)
+ *     )
+ * })
+ *
+ * const limiter = (store: RateLimiterStore.Service) =>
+ *   RateLimiter.layerStore({ domains: { "*": { requestsPerMinute: 500 } } }).pipe(
+ *     Layer.provide(Layer.succeed(RateLimiterStore.RateLimiterStore, telling(store)))
+ *   )
+ *
  * @module
  */
 import * as Context from "effect/Context"

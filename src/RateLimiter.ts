@@ -46,14 +46,15 @@ import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Admission, refusalError } from "./internal/admission.js"
 import { LimitDomain } from "./internal/limitDomain.js"
 import { type Cost, type Limits, limitsFor, type RateName } from "./internal/limits.js"
 import type { RedisClient } from "./internal/redisClient.js"
 import type { SharedDomain } from "./internal/sharedDomain.js"
 import { makeSharing } from "./internal/sharing.js"
-import { type Refusal, Ticket } from "./internal/ticket.js"
+import { Ticket } from "./internal/ticket.js"
 import { makeTime, type Time } from "./internal/time.js"
-import { NetworkError, RequestTooLargeError } from "./LlmError.js"
+import type { NetworkError, RequestTooLargeError } from "./LlmError.js"
 import { RateLimiterStore, RateLimiterStoreError } from "./RateLimiterStore.js"
 
 export type { Cost, Limits, RateName } from "./internal/limits.js"
@@ -157,50 +158,7 @@ export interface Options {
 const jitterShare = 0.05
 const maxJitter = 1_000
 
-const refusalError = (domain: string, refusal: Refusal): RequestTooLargeError | NetworkError =>
-  "away" in refusal
-    ? new NetworkError({
-        provider: domain,
-        code: "rate_limiter_unavailable",
-        message: `The shared limits of ${domain} cannot be known: ${refusal.away}`
-      })
-    : new RequestTooLargeError({
-        provider: domain,
-        code: "request_exceeds_rate_limit",
-        message: `The request needs ${refusal.amount} of ${refusal.name}, and the limit of ${domain} is ${refusal.limit}`
-      })
-
 type Domain = LimitDomain | SharedDomain
-
-// What a waiting request keeps alive is most of what waiting costs: it outlives the young generation of the heap.
-// So the parts below are made when they are needed, and close over no more than that.
-
-/** Waits until the request is admitted, or turned away. */
-const decision = (ticket: Ticket): Effect.Effect<Refusal | undefined> =>
-  Effect.async((resume) => ticket.onDecided((refused) => resume(Effect.succeed(refused))))
-
-/** Makes the attempt of an admitted request. */
-const run = <A, E, R>(
-  domain: Domain,
-  ticket: Ticket,
-  use: (permit: Permit) => Effect.Effect<A, E, R>,
-  restore: <B, F, S>(effect: Effect.Effect<B, F, S>) => Effect.Effect<B, F, S>
-): Effect.Effect<A, E, R> => {
-  const permit: Permit = {
-    settle: (actual) => Effect.sync(() => domain.settle(ticket, actual)),
-    congested: Effect.sync(() => domain.congested(ticket))
-  }
-  return Effect.matchCauseEffect(restore(Effect.suspend(() => use(permit))), {
-    onFailure: (cause) => {
-      domain.release(ticket, false)
-      return Effect.failCause(cause)
-    },
-    onSuccess: (value) => {
-      domain.release(ticket, true)
-      return Effect.succeed(value)
-    }
-  })
-}
 
 /** Builds the service over domains of either kind, on the clock of the fiber that builds it. */
 const makeWith = Effect.fnUntraced(function* (
@@ -243,16 +201,15 @@ const makeWith = Effect.fnUntraced(function* (
       const domain = domainOf(name)
       const ticket = domain.enter(cost)
       if (!(ticket instanceof Ticket)) return Effect.fail(refusalError(name, ticket))
-      if (ticket.status === "admitted") return run(domain, ticket, use, restore)
-      return Effect.matchCauseEffect(restore(decision(ticket)), {
+      const admission = new Admission(domain, ticket)
+      return Effect.matchCauseEffect(restore(admission.run(name, use)), {
         onFailure: (cause) => {
-          domain.leave(ticket)
+          admission.end(false)
           return Effect.failCause(cause)
         },
-        onSuccess: (refused): Effect.Effect<A, E | RequestTooLargeError | NetworkError, R> => {
-          if (refused !== undefined) return Effect.fail(refusalError(name, refused))
-          domain.start(ticket)
-          return run(domain, ticket, use, restore)
+        onSuccess: (value) => {
+          admission.end(true)
+          return Effect.succeed(value)
         }
       })
     })
@@ -310,7 +267,10 @@ export interface SharedOptions extends Options {
    * slots of a process that was killed are free after this time. Default 10 seconds. Renewed while in use.
    */
   readonly lease?: Duration.DurationInput | undefined
-  /** How long the store may fail to answer before it counts as away. Default 2 seconds. */
+  /**
+   * How long the store may fail to answer before it counts as away. Default 2 seconds. At the start a server that lets
+   * us in slowly is waited for at least 5 seconds; one that refuses us because of a password, say, fails at once.
+   */
   readonly timeout?: Duration.DurationInput | undefined
   /**
    * What to do while the store is away. `"fail"`, the default: the layer fails if it is away at the start, later on

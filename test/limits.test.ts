@@ -101,13 +101,14 @@ interface ServerOptions {
   readonly tokens?: (request: number) => { readonly inputTokens: number; readonly outputTokens: number }
   /** Whether an attempt fails, whatever the limits. */
   readonly fault?: (request: number, attempt: number) => 429 | 500 | undefined
+  /** How long a 429 of those tells to wait, in milliseconds. Default 1,000. */
+  readonly faultHint?: number
 }
 
 const provider = Mock.name
-const faultHint = 1_000
 
 /** A provider that keeps limits as the simulator does, and the log of what it was sent. */
-const makeServer = ({ fault, latency, limits, tokens }: ServerOptions) => {
+const makeServer = ({ fault, faultHint = 1_000, latency, limits, tokens }: ServerOptions) => {
   const limiter = makeLimiter(limits)
   const log: Array<Arrival> = []
   const attempts = new Map<number, number>()
@@ -259,7 +260,7 @@ describe("a server that refuses and fails at random", () => {
       // the first word holds for all
       const first = Math.min(...refused(server.log).map(({ at, took }) => at + took))
       assert.lengthOf(
-        server.log.filter(({ at }) => at > first && at < first + faultHint),
+        server.log.filter(({ at }) => at > first && at < first + 1_000),
         0
       )
       const attempts = Array.from({ length: requests }, (): Array<Attempt> => [])
@@ -271,6 +272,20 @@ describe("a server that refuses and fails at random", () => {
         comesBack.set(request, at + took + hint)
       }
       assert.isBelow(millis / idealMillis(attempts, { concurrency, holdsPlace: true }), 1.3)
+    })
+  )
+
+  it.effect("is not asked ever more slowly where its hints are shorter than its answers", () =>
+    Effect.gen(function* () {
+      const server = makeServer({
+        limits: {},
+        latency: (index, nth) => Math.round(60 + 40 * draw(index, nth, 0)),
+        fault: (index, nth) => (draw(index, nth, 1) < 0.02 ? 429 : undefined),
+        faultHint: 20
+      })
+      const { failures, millis } = yield* run(server, { requests: 2_000, concurrency: 16, limits: {} })
+      assert.lengthOf(failures, 0)
+      assert.isBelow(millis / ((server.log.length * 80) / 16), 1.5)
     })
   )
 })

@@ -64,8 +64,8 @@ export class StrayRefusals {
     if (this.#isWitness(start, this.#hint)) this.#hint.refused++
     // one at a time, and each for as long as it holds: until then most of what was sent after it has come back
     if (this.#hint === undefined || now > this.#hint.until) {
-      this.#judge()
-      this.#hint = { start, millis, until: now + millis, answered: 0, refused: 0 }
+      const { answered, refused } = this.#judge()
+      this.#hint = { start, millis, until: now + millis, answered, refused }
     }
     if (this.#outcomeCount >= leastMemory && this.#share > mostByChance) this.#contradicted = 0
     return this.#contradicted < enough || this.#share > this.#shareWhenJudged + rise
@@ -85,12 +85,14 @@ export class StrayRefusals {
     return hint !== undefined && start.order > hint.start.order && start.at <= hint.start.at + hint.millis
   }
 
-  #judge(): void {
-    if (this.#hint === undefined) return
-    const { answered, refused } = this.#hint
+  /** Gives the witnesses that the next hint begins with: a short hint has few of its own, and fewer at a slow pace. */
+  #judge(): Pick<Hint, "answered" | "refused"> {
+    const { answered, refused } = this.#hint ?? { answered: 0, refused: 0 }
     if (refused > answered) this.#contradicted = 0
-    else if (answered >= fewest && answered >= share * (answered + refused)) {
+    else if (answered + refused < fewest) return { answered, refused }
+    else if (answered >= share * (answered + refused)) {
       if (++this.#contradicted === enough) this.#shareWhenJudged = this.#share
     }
+    return { answered: 0, refused: 0 }
   }
 }

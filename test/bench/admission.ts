@@ -3,8 +3,9 @@
  *
  * What a limiter costs and how true it is: the share of the ideal that it admits and the CPU per admission while all
  * fibers wait, the busiest window of one second from the start on, and the memory that the fibers hold and that
- * grows meanwhile. Each limiter runs in a process of its own. The floor is what no limiter can be cheaper than here:
- * to park a fiber, and resume it in time.
+ * grows meanwhile. Each limiter runs in a process of its own. The floors check nothing, and are Effect's own part of
+ * it: to park a fiber and resume it in time; and the same so that an interruption at any time gives back what was
+ * held, which is what each limiter has to do.
  *
  * `npm run bench:admission` · with `REDIS_URL` also floodgate's limits shared through that Redis
  */
@@ -25,14 +26,14 @@ const waiting = 10_000
 const seconds = 5
 const rounds = 3
 
-type Limit = (admitted: Effect.Effect<void>) => Effect.Effect<void>
+type Limit = (admitted: Effect.Effect<void>) => Effect.Effect<void, unknown>
 
 const limits: RateLimiter.Limits = { requestsPerSecond: limit, tokensPerMinute: 1e9 }
 
 const over = Effect.fnUntraced(function* <E>(layer: Layer.Layer<RateLimiter.RateLimiter, E>) {
   const limiter = Context.get(yield* Effect.orDie(Layer.build(layer)), RateLimiter.RateLimiter)
   const cost = { inputTokens: 100, outputTokens: 100 }
-  return (admitted: Effect.Effect<void>) => Effect.orDie(limiter.withPermit("bench", cost, () => admitted))
+  return (admitted: Effect.Effect<void>) => limiter.withPermit("bench", cost, () => admitted)
 })
 
 const effects = Effect.map(
@@ -52,11 +53,11 @@ const experimental = Effect.gen(function* () {
     algorithm: "token-bucket",
     onExceeded: "delay"
   })
-  return (admitted: Effect.Effect<void>) => Effect.orDie(limited(admitted))
+  return (admitted: Effect.Effect<void>) => limited(admitted)
 })
 
 /** Resumes every few milliseconds as many fibers as makes the limit, and checks nothing. */
-const floor = Effect.gen(function* () {
+const parking = Effect.gen(function* () {
   const parked: Array<() => void> = []
   let next = 0
   let owed = 0
@@ -74,10 +75,36 @@ const floor = Effect.gen(function* () {
     ),
     (timer) => Effect.sync(() => clearInterval(timer))
   )
-  const park = Effect.async<void>((resume) => {
+  return Effect.async<void>((resume) => {
     parked.push(() => resume(Effect.void))
   })
-  return (admitted: Effect.Effect<void>) => Effect.zipRight(park, admitted)
+})
+
+const floor = Effect.map(
+  parking,
+  (park): Limit =>
+    (admitted) =>
+      Effect.zipRight(park, admitted)
+)
+
+/** As any limiter must: what a request holds is given back, whenever it is interrupted. */
+const guardedFloor = Effect.map(parking, (park): Limit => {
+  const held = new Set<object>()
+  return (admitted) =>
+    Effect.uninterruptibleMask((restore) => {
+      const request = {}
+      held.add(request)
+      return Effect.matchCauseEffect(restore(Effect.zipRight(park, admitted)), {
+        onFailure: (cause) => {
+          held.delete(request)
+          return Effect.failCause(cause)
+        },
+        onSuccess: () => {
+          held.delete(request)
+          return Effect.void
+        }
+      })
+    })
 })
 
 const prefix = `floodgate-bench-${process.pid}:`
@@ -92,7 +119,8 @@ const limiters: Readonly<Record<string, Effect.Effect<Limit, never, Scope.Scope>
       }),
   "effect/RateLimiter": effects,
   "@effect/experimental": experimental,
-  "the floor": floor
+  "floor, that gives back": guardedFloor,
+  "floor, parked only": floor
 }
 
 interface Measurement {

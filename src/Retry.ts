@@ -1,6 +1,31 @@
 /**
  * When a failed attempt is made again. This is the only place that retries.
  *
+ * @example
+ * import { batch, Chat, complete, LlmError, Retry } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ * import * as Schedule from "effect/Schedule"
+ *
+ * // fewer attempts, and no hint of more than two minutes is waited for
+ * const patient = Retry.make({ maxRetries: 5, base: "1 second", patience: "2 minutes" })
+ *
+ * // any schedule over errors is a policy. What a server asks for holds up the limit domain under this one too
+ * const plain: Retry.Policy = Schedule.exponential("1 second").pipe(
+ *   Schedule.intersect(Schedule.recurs(3)),
+ *   Schedule.whileInput((error: LlmError.LlmError) => LlmError.isRetryable(error))
+ * )
+ *
+ * // a policy that tells of what it retries
+ * const telling = Retry.wrap(patient, (policy) =>
+ *   Schedule.tapInput(policy, (error: LlmError.LlmError) => Effect.logDebug(`${error._tag}: ${error.message}`))
+ * )
+ *
+ * const program = batch([Chat.prompt("1 + 1 = ?")], { retry: telling })
+ * const once = complete(Chat.prompt("1 + 1 = ?"), { retry: Retry.never })
+ *
+ * // for all requests of an application
+ * const services = Retry.layer({ maxRetries: 5 })
+ *
  * @module
  */
 import * as Context from "effect/Context"

@@ -8,11 +8,13 @@
  *   cooldown one request goes through to see, and closes it or doubles the cooldown. One that is slow to end is not
  *   waited for by the rest: another goes through after the time of the cooldown, the next after twice that, and so on.
  *   An error of the account opens it at once, for as long as its limit domain is left alone. While all are open,
- *   requests wait for the earliest recovery, up to their deadline; when all have failed for their accounts, they fail
- *   with that.
+ *   requests wait for the earliest recovery, up to their deadline. Where no wait would mend any of those that may be
+ *   asked (the key or the account is refused; the endpoint's own model is not there, or not permitted, as many times in
+ *   a row as open a circuit), they fail at once, but for the one that goes through to see.
  * - **Failover**: after an error that another endpoint may not meet ({@link defaultFailover}) the next is asked at once.
- *   The one that failed is left out until all were asked; then the retry schedule's wait applies. Meanwhile the request
- *   keeps its place among those that wait. An error that no other endpoint could mend is the last, whatever others have
+ *   The one that failed is left out until all were asked, or the rest could not take the request for 5 seconds, be it
+ *   that they are paused or full; then the retry schedule's wait applies. Meanwhile the request keeps its place among
+ *   those that wait. An error that no other endpoint could mend is the last, whatever others have
  *   failed with before. Of a final error, `attempts` tells every attempt with its own cause.
  * - **Defaults**: what a request leaves out is taken from its task, and what that leaves out from the endpoint it is
  *   sent to.
@@ -22,6 +24,23 @@
  *   {@link HedgeOptions}.
  *
  * Two keys at one address are two endpoints, each with a quota of its own, unless they name the same `domain`.
+ *
+ * @example
+ * import { Router, Strategy } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ *
+ * const RouterLive = Router.layer({
+ *   endpoints: [
+ *     { id: "mine", provider: "vllm", baseUrl: "http://gpu1.example:8000/v1", model: "qwen3" },
+ *     { id: "theirs", provider: "openai", baseUrl: "https://api.openai.com/v1", model: "gpt-5-mini" }
+ *   ],
+ *   // the second takes what the first cannot
+ *   strategy: Strategy.fallback(["mine", "theirs"]),
+ *   health: { failures: 3, cooldown: "5 seconds" },
+ *   hedge: { budget: 0.02 }
+ * })
+ *
+ * const told = Effect.map(Router.states, Router.table).pipe(Effect.provide(RouterLive))
  *
  * @module
  */
@@ -35,7 +54,7 @@ import { PCGRandom } from "effect/Utils"
 import * as Endpoint from "./Endpoint.js"
 import * as EndpointDefaults from "./internal/endpointDefaults.js"
 import { failoverErrors } from "./internal/failoverErrors.js"
-import { drawModel, type Weight } from "./internal/modelDraw.js"
+import { drawable, drawModel, faultOf, type Weight } from "./internal/modelDraw.js"
 import { Pool } from "./internal/pool.js"
 import type { EndpointState } from "./internal/poolMember.js"
 import { InvalidRequestError, type LlmError, UnsupportedError } from "./LlmError.js"
@@ -165,8 +184,8 @@ const strategyOf = ({ endpoints, strategy }: Options): Strategy.Strategy => {
 
 /** An endpoint for each model of a short form. */
 const spread = (options: Endpoint.Options): ReadonlyArray<Endpoint.Options> => {
-  const weights = options.model === undefined ? undefined : Strategy.weightsOf(options.model)
-  if (weights === undefined) return [options]
+  const weights = drawable(options.model)
+  if (weights.length === 0) return [options]
   const { domain, id, weight = 1, ...rest } = options
   return weights.map(({ model, weight: share }) => ({
     ...rest,
@@ -225,6 +244,9 @@ const hedgeFault = ({ hedge }: Options): string | undefined => {
   }
   return budget >= 0 && budget <= 1 ? undefined : `The budget of hedging is from 0 to 1, not ${budget}`
 }
+
+const weightsFault = ({ endpoints }: Options): string | undefined =>
+  endpoints.map(({ model }) => faultOf(model)).find((fault) => fault !== undefined)
 
 const randomOf = (seed: number | undefined) => {
   const random = seed === undefined ? new PCGRandom() : new PCGRandom(seed)
@@ -292,7 +314,7 @@ export const make = (options: Options, prices: Prices.Service = Prices.table): S
         tasks: options.tasks ?? {},
         listPrice: listPriceOf(prices)
       })
-  const fault = sameId(endpoints) ?? hedgeFault(options) ?? pool?.fault
+  const fault = sameId(endpoints) ?? hedgeFault(options) ?? weightsFault(options) ?? pool?.fault
 
   // the answer is the same whichever of several equal endpoints gives it: the first one names its source, so
   // that adding endpoints to a pool leaves the cache valid
@@ -327,6 +349,8 @@ export const make = (options: Options, prices: Prices.Service = Prices.table): S
     task: Task.Task | undefined,
     name: string | undefined
   ): Effect.Effect<Resolved, LlmError> => {
+    const fault = faultOf(request.model)
+    if (fault !== undefined) return refused(fault)
     const draw = drawOf(request, task)
     if (draw !== undefined) {
       const { others, request: drawn } = drawModel(request, draw.weights, draw.seed)

@@ -160,12 +160,13 @@ export const fallback = (members?: Members, options: FallbackOptions = {}): Stra
   patienceMs: Duration.toMillis(options.patience ?? "5 seconds")
 })
 
-/** A choice of your own; it is asked for each attempt and should be quick. */
+/** A choice of your own; it is asked for each attempt and should be quick. What it throws is a defect of that request. */
 export const custom = (choose: Choose, members?: Members): Strategy => ({ kind: "custom", members, choose })
 
 /**
  * The models and weights of the short form `"gpt-4o-mini:1+gpt-4.1:2"`; `undefined` for any other text. There are at
- * least two, for `"qwen2.5:7"` is a model.
+ * least two, for `"qwen2.5:7"` is a model. One of weight 0 is never drawn; what a checkpoint has of it is kept. Where all
+ * weigh 0, nothing can be drawn: every request is told so.
  */
 export const weightsOf = (
   model: string
@@ -175,7 +176,7 @@ export const weightsOf = (
   const weights: Array<{ readonly model: string; readonly weight: number }> = []
   for (const part of parts) {
     const found = /^\s*(\S+):(\d+(?:\.\d+)?)\s*$/.exec(part)
-    if (found?.[1] === undefined || !(Number(found[2]) > 0)) return undefined
+    if (found?.[1] === undefined) return undefined
     weights.push({ model: found[1], weight: Number(found[2]) })
   }
   return weights

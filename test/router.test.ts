@@ -1,11 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -181,6 +185,54 @@ describe("failover", () => {
     })
   )
 
+  it.effect("is retried where it was, when the others are paused or full for long", () =>
+    Effect.gen(function* () {
+      const failsOnce = (_: number, turn: number): Act =>
+        turn === 0 ? { error: serverError } : { millis: 10 }
+      const asked = (b: Act, isPaused: boolean) => {
+        const { calls, layer } = pool(
+          { a: failsOnce, b: () => b },
+          { strategy: "fallback", limits: { a: { concurrency: 2 }, b: { concurrency: 1 } } }
+        )
+        const program = Effect.gen(function* () {
+          const limiter = yield* RateLimiter.RateLimiter
+          if (isPaused) yield* limiter.pause("b", "1 hour", "429")
+          else
+            yield* Effect.fork(
+              limiter.withPermit("b", { inputTokens: 1, outputTokens: 1 }, () => Effect.never)
+            )
+          yield* Effect.yieldNow()
+          return yield* complete(Chat.prompt("q"), { retry: Retry.make({ maxRetries: 1 }) })
+        })
+        return Effect.map(timed(Effect.provide(program, layer)), ({ millis, value }) => {
+          expect(calls.map(({ id }) => id)).toEqual(["a", "a"])
+          expect(value.meta.attempts).toBe(2)
+          return millis
+        })
+      }
+      // what is paused will not come soon, what is full might
+      expect(yield* asked({}, true)).toBeLessThan(1_000)
+      expect(yield* asked({}, false)).toBeLessThan(7_000)
+    })
+  )
+
+  it.effect("waits for the others where they come soon", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = pool(
+        { a: () => ({ error: serverError }), b: () => ({ millis: 10 }) },
+        { strategy: "fallback", limits: { "*": { concurrency: 2 } } }
+      )
+      const paused = Effect.flatMap(RateLimiter.RateLimiter, (limiter) =>
+        limiter.pause("b", "4 seconds", "429")
+      )
+      const { millis } = yield* timed(
+        Effect.provide(Effect.zipRight(paused, complete(Chat.prompt("q"))), layer)
+      )
+      expect(calls.map(({ id }) => id)).toEqual(["a", "b"])
+      expect(millis).toBeGreaterThanOrEqual(4_000)
+    })
+  )
+
   it.effect.prop(
     "no request is lost or answered twice, and none goes back to an endpoint before the others",
     [FastCheck.array(FastCheck.integer({ min: 0, max: 6 }), { minLength: 30, maxLength: 60 })],
@@ -270,6 +322,23 @@ describe("health", () => {
     })
   )
 
+  it.effect("says at the deadline which pauses it was that held it up", () =>
+    Effect.gen(function* () {
+      const { layer } = pool({ a: () => ({}), b: () => ({}) }, { limits: { "*": { concurrency: 4 } } })
+      const program = Effect.gen(function* () {
+        const limiter = yield* RateLimiter.RateLimiter
+        for (const id of ["a", "b"]) yield* limiter.pause(id, "1 minute", "429")
+        return yield* batch([Chat.prompt("q")], { deadline: "3 seconds" })
+      })
+      const { value } = yield* timed(Effect.provide(program, layer))
+      const [error] = value.filter(Either.isLeft).map(({ left }) => left)
+      // a pause is lengthened by a little chance
+      expect(error?.message).toMatch(
+        /^No answer within the deadline of 3s: a is paused or at its limit for 5\d s; b is paused or at its limit for 5\d s$/
+      )
+    })
+  )
+
   it.effect("a wrong key is left alone at once, as long as its domain is; all wrong is told at once", () =>
     Effect.gen(function* () {
       const wrong = () => ({ error: authError })
@@ -284,6 +353,86 @@ describe("health", () => {
         failed.value.every((outcome) => Either.isLeft(outcome) && outcome.left._tag === "AuthError")
       ).toBe(true)
       expect(all.calls).toHaveLength(2)
+      const last = Either.getOrThrow(Either.flip(failed.value.at(-1) ?? Either.right(undefined)))
+      expect(last.attempts?.map(({ endpoint }) => endpoint)).toEqual(["a", "b"])
+    })
+  )
+
+  it.effect("a model that some requests name, and nobody has, rests no endpoint", () =>
+    Effect.gen(function* () {
+      const notFound = new LlmError.NotFoundError({ ...fields, status: 404 })
+      const { calls, layer } = pool({ a: () => ({ error: notFound }), b: () => ({ error: notFound }) })
+      const { millis, value } = yield* timed(
+        Effect.provide(
+          Effect.zip(
+            batch(Array.from({ length: 20 }, (_, i) => Chat.prompt(`q${i}`, { model: "nope" }))),
+            Router.states
+          ),
+          layer
+        )
+      )
+      const [outcomes, states] = value
+      for (const outcome of outcomes) {
+        const error = Either.getOrThrow(Either.flip(outcome))
+        expect(error._tag).toBe("NotFoundError")
+        expect(error.attempts?.map(({ endpoint }) => endpoint).sort()).toEqual(["a", "b"])
+      }
+      expect(calls).toHaveLength(40)
+      expect(millis).toBe(0)
+      expect(states.map(({ circuit, errors }) => [circuit, errors])).toEqual([
+        ["closed", { NotFoundError: 20 }],
+        ["closed", { NotFoundError: 20 }]
+      ])
+    })
+  )
+
+  it.effect(
+    "a model that nobody has is told at once, with each endpoint's word, and looked for now and then",
+    () =>
+      Effect.gen(function* () {
+        const notFound = new LlmError.NotFoundError({ ...fields, status: 404 })
+        const warnings: Array<string> = []
+        const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+        // the model is there after a minute
+        const typo = (now: number): Act => ({ millis: 10, error: now < 60_000 ? notFound : undefined })
+        const { calls, layer } = pool({ a: typo, b: typo })
+        const { value } = yield* timed(
+          Effect.gen(function* () {
+            const [time, outcomes] = yield* Effect.timed(batch(requests(300), { concurrency: 10 }))
+            expect(Duration.toMillis(time)).toBeLessThan(1_000)
+            expect(calls.length).toBeLessThan(30)
+            // one now and then finds out
+            const [first] = yield* Effect.repeat(Effect.delay(batch([Chat.prompt("again")]), "1 second"), {
+              until: ([outcome]) => outcome !== undefined && Either.isRight(outcome)
+            })
+            expect(calls.length).toBeLessThan(60)
+            return { outcomes, first }
+          }).pipe(Effect.provide(layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+        )
+        const errors = value.outcomes.filter(Either.isLeft).map(({ left }) => left)
+        expect(errors.map(({ _tag }) => _tag)).toEqual(requests(300).map(() => "NotFoundError"))
+        // of its own attempts, and of a row that was not sent, why it was not
+        const told = errors.map(({ attempts = [] }) =>
+          attempts.map(({ endpoint, status }) => `${endpoint} ${status}`).sort()
+        )
+        expect(told.filter((attempts) => attempts.length === 0)).toEqual([])
+        expect(told.at(-1)).toEqual(["a 404", "b 404"])
+        expect(warnings.filter((warning) => warning.startsWith("No endpoint can answer"))).toEqual([
+          "No endpoint can answer, and no wait mends that: requests fail at once, but for one now and then to see. a: no; b: no"
+        ])
+      })
+  )
+
+  it.effect("one without the model and one that is down: requests wait for the one that may come back", () =>
+    Effect.gen(function* () {
+      const notFound = new LlmError.NotFoundError({ ...fields, status: 404 })
+      const { layer } = pool({
+        a: () => ({ millis: 5, error: notFound }),
+        b: (now) => ({ millis: 5, error: now < 20_000 ? serverError : undefined })
+      })
+      const { millis, value } = yield* timed(Effect.provide(batch(requests(200), { concurrency: 10 }), layer))
+      expect(value.filter(Either.isLeft)).toEqual([])
+      expect(millis).toBeGreaterThan(20_000)
     })
   )
 
@@ -438,6 +587,35 @@ describe("a batch", () => {
       // 4 / 0.1 + 4 / 0.1 + 4 / 0.3 a second: 3.75 s
       expect(millis).toBeLessThan(3_750 * 1.05 + 300)
       expect(share(ids(), "c")).toBeCloseTo(1 / 7, 1)
+    })
+  )
+
+  it.effect("a choice of the user's own that throws is the end of its request, and of no other", () =>
+    Effect.gen(function* () {
+      const act = (now: number): Act => (now < 500 ? { error: serverError } : { millis: 10 })
+      let recovered = 0
+      const choose: Strategy.Choose = ([first]) => {
+        // all others wait at the router then: both endpoints have been ill
+        if (first !== undefined && first.lastUsed > 0 && first.punished && ++recovered === 1)
+          throw new Error("a bug")
+        return first
+      }
+      const { layer } = pool(
+        { a: act, b: act },
+        { strategy: Strategy.custom(choose), health: { failures: 1, cooldown: "600 millis" } }
+      )
+      const retry = Retry.make({ maxRetries: "forever" })
+      const all = Effect.forEach(requests(9), (request) => Effect.exit(complete(request, { retry })), {
+        concurrency: 9
+      })
+      const { value } = yield* timed(
+        Effect.provide(Effect.timeoutOption(Effect.zip(all, Router.states), "1 minute"), layer)
+      )
+      const [exits, states] = Option.getOrThrow(value)
+      expect(recovered).toBeGreaterThan(0)
+      expect(exits.filter(Exit.isSuccess)).toHaveLength(8)
+      expect(exits.filter(Exit.isFailure).map(({ cause }) => Cause.isDie(cause))).toEqual([true])
+      expect(states.map(({ inFlight }) => inFlight)).toEqual([0, 0])
     })
   )
 

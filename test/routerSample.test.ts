@@ -127,6 +127,26 @@ describe("Strategy.sample", () => {
     })
   )
 
+  it.effect("a weight of 0 is never drawn, and what is stored of its model is kept; all 0 is told", () =>
+    Effect.gen(function* () {
+      const open = services({ endpoints: [at("x")] })
+      yield* Effect.provide(batch(requests(30).map((_, i) => ask(`${i}`, { model: "m:0+n:1" }))), open.layer)
+      expect(new Set(open.asked)).toEqual(new Set(["x n"]))
+      const { endpoints, resolve } = Router.make({ endpoints: [at("x", { model: "mini:0+big:3" })] })
+      expect(endpoints.map(({ id }) => id)).toEqual(["x/big"])
+      expect((yield* resolve(ask("q"))).request.model).toBe("big")
+      const { others } = yield* Router.make({ endpoints: two }).resolve(ask("q", { model: "m:0+n:1+o:0" }))
+      expect(new Set(others)).toEqual(new Set(["m", "o"]))
+
+      const none = 'No model can be drawn from "m:0+n:0": its weights add up to 0'
+      const ofRequest = Router.make({ endpoints: two }).resolve(ask("q", { model: "m:0+n:0" }))
+      const ofEndpoint = Router.make({ endpoints: [at("x", { model: "m:0+n:0" })] }).resolve(ask("q"))
+      for (const told of [ofRequest, ofEndpoint]) {
+        expect(yield* Effect.flip(told)).toMatchObject({ _tag: "InvalidRequestError", message: none })
+      }
+    })
+  )
+
   it.effect("tells of what cannot be drawn", () =>
     Effect.gen(function* () {
       const told = (strategy: Strategy.Strategy) =>

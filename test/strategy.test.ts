@@ -16,6 +16,7 @@ const picker = (options: Omit<Router.Options, "health">, look: Partial<Domains> 
   const domains: Domains = {
     // only the time is asked for where nothing waits
     clock: { unsafeCurrentTimeMillis: () => now } as Domains["clock"],
+    run: Effect.runFork,
     delay: () => 0,
     headroom: () => Number.POSITIVE_INFINITY,
     stop: () => undefined,

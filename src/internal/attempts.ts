@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Runtime from "effect/Runtime"
 import type { Endpoint } from "../Endpoint.js"
 import {
   type AttemptCause,
@@ -21,6 +22,7 @@ import type { Request } from "../Request.js"
 import type { Response } from "../Response.js"
 import { Router } from "../Router.js"
 import type { Usage } from "../Usage.js"
+import { causeOf } from "./attemptCause.js"
 import type { AttemptEvents, Bill, Glimpse } from "./attemptEvents.js"
 import { type Budgets, type Hold, isRefusal } from "./budgetHold.js"
 import { type DomainMemory, memoryOf } from "./domainMemory.js"
@@ -44,6 +46,8 @@ export interface Story extends Bill {
   arrival?: number | undefined
   error?: LlmError | undefined
   tooLong?: LlmError | undefined
+  /** The pool gave the last attempt no endpoint: those that are left cannot take it for long. */
+  isTurnedAway?: boolean | undefined
   /** What became of the last attempts in a pool. */
   causes?: Array<AttemptCause> | undefined
   /** Whether a part of an answer has been given out: nothing may follow but the rest of it. */
@@ -54,6 +58,8 @@ export interface Story extends Bill {
 
 /** The most attempts that an error tells of; of more, the last. */
 const mostCauses = 20
+/** A wait for a limit of this many milliseconds is worth a word. */
+const longWait = 1_000
 const noCost: Cost = { inputTokens: 0, outputTokens: 0 }
 
 /** What an answer took from the token limit. */
@@ -95,20 +101,21 @@ export interface Attempts {
   readonly isFinal: (request: Request, story: Story, error: LlmError) => boolean
   /** All endpoints have been tried, and the wait that follows is over: those that may be asked again are. */
   readonly again: (story: Story) => void
-  /** Why no endpoint could be asked just now, or requests wait for the budget, where that is so. */
+  /** Why no endpoint could be asked just now, or requests wait for the budget or a limit, where that is so. */
   readonly resting: () => string | undefined
   /** The error with all attempts, each with its own cause. */
   readonly told: (story: Story, error: LlmError) => LlmError
 }
 
 export const make = (
-  services: Context.Context<Providers | RateLimiter | Router>,
+  runtime: Runtime.Runtime<Providers | RateLimiter | Router>,
   clock: Clock.Clock,
   events: AttemptEvents,
   patienceMs: number,
   budgets: Budgets | undefined,
   task?: string
 ): Attempts => {
+  const services = runtime.context
   const providers = Context.get(services, Providers)
   const router = Context.get(services, Router)
   const limiter = Context.get(services, RateLimiter)
@@ -241,6 +248,7 @@ export const make = (
 
   const domains: Domains = {
     clock,
+    run: Runtime.runFork(runtime),
     delay: limiter.delay,
     headroom: limiter.headroom,
     stop: (domain, now) => memoryOf(limiter, domain).stop(now)
@@ -269,6 +277,7 @@ export const make = (
             const endpoint = turn.member?.endpoint
             if (cause._tag !== "Fail" || endpoint === undefined) {
               pool.left(turn)
+              story.isTurnedAway = true
               return failed
             }
             if (isRefusal(cause.error)) {
@@ -310,6 +319,7 @@ export const make = (
     const leg = legOf(pool, request, story, ask, beforeCall)
     const isHedged = pool.hedges && story.isShowing !== true && mayBeAskedTwice(request)
     return Effect.suspend(() => {
+      story.isTurnedAway = false
       const turn = new Turn(request, story, domains, request.task ?? task)
       if (!isHedged) return leg(turn, pool.turn(turn))
       return hedged(pool, turn, leg, ({ endpoint }) => {
@@ -318,15 +328,10 @@ export const make = (
     })
   }
 
-  const note = (story: Story, endpoint: Endpoint, { _tag, message, status }: LlmError): void => {
+  const note = (story: Story, endpoint: Endpoint, error: LlmError): void => {
     story.causes ??= []
     if (story.causes.length === mostCauses) story.causes.shift()
-    story.causes.push({
-      endpoint: endpoint.id,
-      error: _tag,
-      message,
-      ...(status === undefined ? undefined : { status })
-    })
+    story.causes.push(causeOf(endpoint, error))
   }
 
   const attempt: Attempts["attempt"] = (request, story, ask, beforeCall) => {
@@ -345,6 +350,7 @@ export const make = (
 
   const elsewhere: Attempts["elsewhere"] = (request, story, error, last) => {
     if (pool === undefined || !pool.failover.has(error._tag)) return false
+    if (story.isTurnedAway === true && !last) return false
     // what has failed is not asked once more without the wait that there will not be
     if (last && story.failed !== undefined) {
       for (const id of story.failed.keys()) story.failed.set(id, Number.POSITIVE_INFINITY)
@@ -367,7 +373,18 @@ export const make = (
     for (const [id, until] of failed) if (until <= now) failed.delete(id)
   }
 
-  const resting = () => pool?.resting(clock.unsafeCurrentTimeMillis()) ?? budgets?.waiting()
+  /** When the limits admit a request again, where all of them let it wait for long. */
+  const heldBack = (): string | undefined => {
+    const waits: Array<string> = []
+    for (const { domain, id } of router.endpoints) {
+      const millis = limiter.delay(domain, 0)
+      if (millis < longWait || millis === Number.POSITIVE_INFINITY) return undefined
+      waits.push(`${id} is paused or at its limit for ${Math.ceil(millis / 1_000)} s`)
+    }
+    return waits.slice(0, 5).join("; ")
+  }
+
+  const resting = () => pool?.resting(clock.unsafeCurrentTimeMillis()) ?? budgets?.waiting() ?? heldBack()
 
   const told: Attempts["told"] = ({ causes }, error) =>
     causes === undefined ? error : withAttempts(error, causes)

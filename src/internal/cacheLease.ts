@@ -3,6 +3,7 @@
  * the answer is stored or the lease has gone.
  */
 import { randomUUID } from "node:crypto"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { CacheStoreError, Leases } from "../CacheStore.js"
@@ -21,9 +22,11 @@ export interface CacheLease {
   readonly release: (namespace: string, key: string) => Effect.Effect<void, CacheStoreError>
 }
 
-/** A store that fails, or throws where it should fail: the lease ends by itself. */
+/** A store that fails is asked again, or the lease ends by itself. One that throws where it should fail is to be mended. */
 const attempt = (use: () => Effect.Effect<unknown, CacheStoreError>): Effect.Effect<unknown> =>
-  Effect.catchAllCause(Effect.suspend(use), () => Effect.void)
+  Effect.catchAllCause(Effect.suspend(use), (cause) =>
+    Cause.isDie(cause) ? Effect.logWarning("Cache: the store's leases have a defect", cause) : Effect.void
+  )
 
 /** Leases that one renewal takes at most. */
 const renewedAtOnce = 500
@@ -62,6 +65,15 @@ export const make = (leases: Leases, millis: number): Effect.Effect<CacheLease, 
       ).pipe(Effect.zipRight(renew))
     })
 
+    // from the flag to the fork: whoever is interrupted in between would leave the flag up and nobody renewing
+    const startRenewing = Effect.uninterruptible(
+      Effect.suspend(() => {
+        if (renewing) return Effect.void
+        renewing = true
+        return Effect.forkIn(Effect.interruptible(renew), scope)
+      })
+    )
+
     // those whose release was cut short included: nobody is to wait for a process that is gone
     yield* Scope.addFinalizer(
       scope,
@@ -99,9 +111,7 @@ export const make = (leases: Leases, millis: number): Effect.Effect<CacheLease, 
             const all = held.get(namespace) ?? new Set()
             held.set(namespace, all)
             for (const key of taken) all.add(key)
-            if (renewing) return Effect.void
-            renewing = true
-            return Effect.forkIn(renew, scope)
+            return renewing ? Effect.void : startRenewing
           }
         ),
       settled: drop,

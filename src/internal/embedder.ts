@@ -247,6 +247,23 @@ export const make = (
       return Effect.forEach(chunks(askers, limits()), call, { concurrency: "unbounded", discard: true })
     })
 
+  /**
+   * Uninterruptible from the entry to the fork: who is interrupted in between would leave others waiting for a call that
+   * nobody makes. The fiber belongs to no run: it ends with the last who waits for it.
+   */
+  const begun = (kind: string, asker: Asker): Effect.Effect<void> =>
+    Effect.uninterruptible(
+      Effect.suspend(() => {
+        const group = waiting.get(kind)
+        if (group !== undefined) {
+          group.push(asker)
+          return Effect.void
+        }
+        waiting.set(kind, [asker])
+        return Effect.forkDaemon(Effect.interruptible(Effect.zipRight(endOfTurn, dispatch(kind))))
+      })
+    )
+
   return (request, text, begin) =>
     Effect.suspend(() => {
       const kind = kindOf(request)
@@ -269,7 +286,6 @@ export const make = (
         group.push(asker)
         return answer
       }
-      waiting.set(kind, [asker])
-      return Effect.zipRight(Effect.forkDaemon(Effect.zipRight(endOfTurn, dispatch(kind))), answer)
+      return Effect.zipRight(begun(kind, asker), answer)
     })
 }

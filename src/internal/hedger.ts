@@ -9,8 +9,7 @@
  *
  * Dean and Barroso, "The Tail at Scale" (2013), call it hedged requests.
  */
-import type * as Clock from "effect/Clock"
-import { Alarm } from "./alarm.js"
+import { Alarm, type Timing } from "./alarm.js"
 import { LatencyQuantile } from "./latencyQuantile.js"
 import { PermitQueue, QueueNode } from "./permitQueue.js"
 
@@ -54,7 +53,7 @@ export class Hedger {
   readonly #options: HedgeOptions
   readonly #places = new Map<string, Place>()
   readonly #alarm: Alarm
-  #clock: Clock.Clock | undefined
+  #timing: Timing | undefined
   #watched = 0
   #saved = 0
   #isLooking = false
@@ -74,8 +73,8 @@ export class Hedger {
     this.#saved = Math.min(mostSaved, this.#saved + 1)
   }
 
-  sent(watched: Watched, place: string, now: number, clock: Clock.Clock): void {
-    this.#clock = clock
+  sent(watched: Watched, place: string, now: number, timing: Timing): void {
+    this.#timing = timing
     watched.sentAt = now
     watched.place = this.#placeOf(place)
     watched.place.watched.push(watched)
@@ -83,7 +82,7 @@ export class Hedger {
     const { value } = watched.place.latency
     // that of an earlier one is set already
     if (value !== undefined && watched.place.watched.head === watched) {
-      this.#alarm.set(now + this.#delay(value), clock)
+      this.#alarm.set(now + this.#delay(value), timing)
     }
   }
 
@@ -103,10 +102,10 @@ export class Hedger {
 
   /** Gives second attempts to those who are late, as far as there are any to give. */
   look(): void {
-    const clock = this.#clock
-    if (this.#watched === 0 || this.#isLooking || clock === undefined) return
+    const timing = this.#timing
+    if (this.#watched === 0 || this.#isLooking || timing === undefined) return
     this.#isLooking = true
-    const now = clock.unsafeCurrentTimeMillis()
+    const now = timing.clock.unsafeCurrentTimeMillis()
     let soonest = Number.POSITIVE_INFINITY
     for (const { latency, watched } of this.#places.values()) {
       const { value } = latency
@@ -129,7 +128,7 @@ export class Hedger {
       }
     }
     this.#isLooking = false
-    if (soonest < Number.POSITIVE_INFINITY) this.#alarm.set(soonest, clock)
+    if (soonest < Number.POSITIVE_INFINITY) this.#alarm.set(soonest, timing)
   }
 
   /** How long after it was sent an attempt is late, as things are. */

@@ -8,12 +8,23 @@
  * Tables" (2005).
  */
 import { type Request, withModel } from "../Request.js"
+import { weightsOf } from "../Strategy.js"
 import { canonicalJson, identityOf, sha256 } from "./cacheKey.js"
 
 export interface Weight {
   readonly model: string
   readonly weight: number
 }
+
+/** The models that a short form such as `"mini:1+big:2"` stands for, without those of weight 0; none for another name. */
+export const drawable = (model: string | undefined): ReadonlyArray<Weight> =>
+  weightsOf(model ?? "")?.filter(({ weight }) => weight > 0) ?? []
+
+/** What is wrong with a short form. */
+export const faultOf = (model: string | undefined): string | undefined =>
+  drawable(model).length > 0 || weightsOf(model ?? "") === undefined
+    ? undefined
+    : `No model can be drawn from "${model}": its weights add up to 0`
 
 /** A number above 0 and below 1, from the first 48 bits of a hash. */
 const unit = (digest: string): number =>
@@ -30,7 +41,8 @@ export const drawModel = (
   const question = sha256(`${seed}\n${request._tag}\n${sample}\n${asked}`)
   const ranked = weights
     .map(({ model, weight }) => ({ model, score: -Math.log(unit(sha256(`${question}\n${model}`))) / weight }))
-    .sort((a, b) => a.score - b.score)
+    // those of weight 0 come last, at an infinite score
+    .sort((a, b) => (a.score === b.score ? 0 : a.score - b.score))
   const [drawn, ...others] = ranked.map(({ model }) => model)
   return { request: drawn === undefined ? request : withModel(request, drawn), others }
 }

@@ -9,17 +9,19 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Endpoint } from "../Endpoint.js"
-import { InvalidRequestError, isRetryable, type LlmError, waitHint } from "../LlmError.js"
+import { type AttemptCause, InvalidRequestError, type LlmError, waitHint, withAttempts } from "../LlmError.js"
 import type { Request } from "../Request.js"
 import type { Strategy } from "../Strategy.js"
 import type { Usage } from "../Usage.js"
 import { Alarm } from "./alarm.js"
+import { causeOf } from "./attemptCause.js"
 import type { CircuitOptions } from "./circuit.js"
+import { GivenUp } from "./givenUp.js"
 import { type HedgeOptions, Hedger } from "./hedger.js"
 import { type Lane, lanesOf, type TaskRoute } from "./lane.js"
-import { type Approach, type EndpointState, PoolMember } from "./poolMember.js"
+import { type Approach, type EndpointState, isOfOtherModel, PoolMember } from "./poolMember.js"
 import type { Moment, Random } from "./strategyNode.js"
-import type { Past, Question, Turn } from "./turn.js"
+import { failedAt, type Past, type Question, type Turn } from "./turn.js"
 import { type Place, pastOf, WaitingLines } from "./waitingLines.js"
 
 /** What became of the endpoint's attempt. */
@@ -27,8 +29,8 @@ type End = { readonly usage: Usage } | { readonly error: LlmError } | undefined
 
 /** A wait that something else may end is looked at again after this time: others may use the same limits. */
 const longestWait = 1_000
-/** Hints end on multiples of this time: those who were told to wait together do so in one line. */
-const hintStep = 100
+/** How long a request waits for others when an endpoint that failed it could be asked again: then it is retried. */
+const patience = 5_000
 const forever = Number.POSITIVE_INFINITY
 
 export interface PoolOptions {
@@ -43,8 +45,8 @@ export interface PoolOptions {
   readonly listPrice?: Moment["listPrice"]
 }
 
-/** A place, a time to look again (epoch milliseconds), or an error. */
-type Decision = PoolMember | number | { readonly error: LlmError }
+/** A place, a time to look again (epoch milliseconds), or why there is none. */
+type Decision = PoolMember | number | { readonly failure: Effect.Effect<never, LlmError> }
 
 export class Pool {
   /** What is wrong with its strategy. */
@@ -55,6 +57,7 @@ export class Pool {
   readonly #moment: Moment
   readonly #lines = new WaitingLines()
   #arrivals = 0
+  readonly #givenUp = new GivenUp()
   readonly #watchers = new Set<() => void>()
   #dispatched = 0
   #isDraining = false
@@ -89,8 +92,8 @@ export class Pool {
         this.#drain()
         const decision = this.#decide(turn)
         if (decision instanceof PoolMember) return Effect.succeed(decision)
-        if (typeof decision !== "number") return Effect.fail(decision.error)
-        this.#alarm.set(decision, turn.domains.clock)
+        if (typeof decision !== "number") return decision.failure
+        this.#alarm.set(decision, turn.domains)
       }
       return Effect.async<PoolMember, LlmError>((resume) => {
         turn.resume = resume
@@ -132,7 +135,7 @@ export class Pool {
     const now = domains.clock.unsafeCurrentTimeMillis()
     turn.startedAt = now
     if (this.#hedger === undefined || member === undefined) return
-    if (watched !== undefined) this.#hedger.sent(watched, placeOf(member, request), now, domains.clock)
+    if (watched !== undefined) this.#hedger.sent(watched, placeOf(member, request), now, domains)
     if (!isFirst) return
     this.#hedger.earn()
     this.#hedger.look()
@@ -172,8 +175,11 @@ export class Pool {
       if (turn.isProbe) member.circuit.leave()
       if (startedAt === undefined && turn.beside !== undefined) this.#hedger?.refund()
     } else if ("usage" in end) {
+      this.#givenUp.clear()
       this.#hedger?.learn(placeOf(member, turn.request), now - startedAt)
       member.succeeded(now, now - startedAt, turn.isProbe, end.usage)
+    } else if (isOfOtherModel(end.error, member.endpoint, turn.request.model)) {
+      member.refused(end.error, now, turn.isProbe)
     } else {
       const { error } = end
       const stop = domains.stop(member.endpoint.domain, now)
@@ -183,8 +189,10 @@ export class Pool {
       if (isNews && stop === undefined) {
         opened = `${member.endpoint.id} rests for ${Math.ceil(((member.circuit.until ?? now) - now) / 1000)} s: ${error.message}`
       }
+      const allowed = this.#laneOf(turn.task)?.allowed(turn.request) ?? []
+      opened = this.#givenUp.news(allowed, turn.request, domains, now) ?? opened
     }
-    if (end !== undefined && "error" in end) this.#note(turn.past, member, end.error, now)
+    if (end !== undefined && "error" in end) failedAt(turn.past, member.endpoint, end.error, now)
     this.#drain()
     this.#hedger?.look()
     this.#changed()
@@ -208,7 +216,7 @@ export class Pool {
         past.failed?.has(member.endpoint.id) !== true &&
         fits(member, past) &&
         domains.stop(member.endpoint.domain, now) === undefined &&
-        (ill || member.circuit.wait(now) === 0)
+        (ill ? member.hopeless(now, request) === undefined : member.circuit.wait(now) === 0)
     )
   }
 
@@ -258,8 +266,17 @@ export class Pool {
   }
 
   #decide(turn: Turn): Decision {
+    try {
+      return this.#considered(turn)
+    } catch (defect) {
+      // a strategy of the user's own: it is the request at hand that dies of it, and not those who wait
+      return { failure: Effect.die(defect) }
+    }
+  }
+
+  #considered(turn: Turn): Decision {
     const lane = this.#laneOf(turn.task)
-    if (lane === undefined) return { error: noEndpoint(this.fault ?? "The router has no endpoint") }
+    if (lane === undefined) return { failure: noEndpoint(this.fault ?? "The router has no endpoint") }
     const { root } = lane
     const { clock, delay, headroom, stop } = turn.domains
     const { past, request } = turn
@@ -270,7 +287,10 @@ export class Pool {
     let soonest = forever
     let isComing = false
     let tried: Array<PoolMember> | undefined
+    let triedSince = forever
     let stopped: LlmError | undefined
+    let hopeless: LlmError | undefined
+    const causes: Array<AttemptCause> = []
     const allowed = lane.allowed(request)
     for (const member of allowed) {
       if (!fits(member, past)) continue
@@ -282,22 +302,34 @@ export class Pool {
       const stopping = stop(endpoint.domain, now)
       if (stopping !== undefined) {
         stopped ??= stopping.error
+        causes.push(causeOf(endpoint, stopping.error))
         continue
       }
       const triedUntil = past.failed?.get(endpoint.id)
       if (triedUntil === forever) continue
       const rest = Math.max(circuit.wait(now), triedUntil === undefined ? 0 : triedUntil - now)
       if (rest > 0) {
-        isComing = true
         soonest = Math.min(soonest, now + rest)
+        const error = member.hopeless(now, request)
+        if (error === undefined) {
+          isComing = true
+        } else {
+          hopeless = error
+          causes.push(causeOf(endpoint, error))
+        }
       } else if (triedUntil !== undefined) {
         tried ??= []
         tried.push(member)
+        triedSince = Math.min(triedSince, triedUntil)
       } else {
         member.wait = delay(endpoint.domain, approach.ahead)
       }
     }
     let wait = root.wait()
+    const isLong = now - triedSince >= patience || (wait > patience && wait < forever)
+    if (wait > 0 && tried !== undefined && past.error !== undefined && isLong) {
+      return { failure: Effect.fail(past.error) }
+    }
     if (wait < 0 && tried !== undefined) {
       for (const member of tried) {
         member.wait = delay(member.endpoint.domain, member.approach.ahead)
@@ -308,8 +340,16 @@ export class Pool {
     if (wait > 0) return Math.min(soonest, now + Math.min(wait, longestWait))
     // the end of a probe comes before the next, as a rule
     if (isComing) return Math.min(soonest, now + 60 * longestWait)
-    const known = stopped ?? past.tooLong ?? past.error
-    return { error: known ?? noEndpoint("No endpoint is left that could answer this request") }
+    const own = stopped === undefined ? (past.tooLong ?? past.error) : undefined
+    if (own !== undefined) return { failure: Effect.fail(own) }
+    // of a request that is not sent at all it is told why none is asked
+    const resting = stopped ?? hopeless
+    return {
+      failure:
+        resting === undefined
+          ? noEndpoint("No endpoint is left that could answer this request")
+          : Effect.fail(withAttempts(resting, causes))
+    }
   }
 
   #dispatch(turn: Turn, member: PoolMember): PoolMember {
@@ -320,21 +360,6 @@ export class Pool {
     member.lastUsed = ++this.#dispatched
     this.#changed()
     return member
-  }
-
-  /** Leaves the endpoint out until all others were asked; for good if it would fail again. */
-  #note(past: Past, member: PoolMember, error: LlmError, now: number): void {
-    const { contextWindow, id } = member.endpoint
-    past.error = error
-    if (error._tag === "ContextLengthError") {
-      // a window that nobody states is taken for smaller than one that is stated
-      past.window = Math.max(past.window ?? 0, contextWindow ?? 0)
-      past.tooLong = error
-    }
-    const hint = Duration.toMillis(waitHint(error))
-    const until = hint === 0 ? now : Math.ceil((now + hint) / hintStep) * hintStep
-    past.failed ??= new Map()
-    past.failed.set(id, isRetryable(error) ? until : forever)
   }
 
   // -- those who wait
@@ -364,12 +389,12 @@ export class Pool {
   readonly #serve = (turn: Turn): boolean => {
     const decision = this.#decide(turn)
     if (typeof decision === "number") {
-      this.#alarm.set(decision, turn.domains.clock)
+      this.#alarm.set(decision, turn.domains)
       return false
     }
     const { resume } = turn
     this.#dequeue(turn)
-    resume?.(decision instanceof PoolMember ? Effect.succeed(decision) : Effect.fail(decision.error))
+    resume?.(decision instanceof PoolMember ? Effect.succeed(decision) : decision.failure)
     return true
   }
 
@@ -387,4 +412,5 @@ const fits = ({ endpoint }: PoolMember, { window }: Past): boolean =>
 const placeOf = ({ endpoint }: PoolMember, { model = endpoint.model }: Request): string =>
   `${endpoint.id}\n${model}`
 
-const noEndpoint = (message: string): LlmError => new InvalidRequestError({ provider: "floodgate", message })
+const noEndpoint = (message: string): Effect.Effect<never, LlmError> =>
+  Effect.fail(new InvalidRequestError({ provider: "floodgate", message }))

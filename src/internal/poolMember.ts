@@ -1,6 +1,7 @@
 /** An endpoint of a pool, and how it has done so far. */
 import type { Endpoint } from "../Endpoint.js"
 import { isRetryable, type LlmError } from "../LlmError.js"
+import type { Request } from "../Request.js"
 import type { Usage } from "../Usage.js"
 import { Circuit, type CircuitOptions, type CircuitState } from "./circuit.js"
 
@@ -77,12 +78,17 @@ export class PoolMember {
   #latency: number | undefined
   #latencyAt = Number.NEGATIVE_INFINITY
   #consecutive = 0
+  /** Failures in a row that no wait mends, */
+  #lasting = 0
+  /** and how many of them are no accident. */
+  readonly #enough: number
   #punishedUntil = Number.NEGATIVE_INFINITY
 
   constructor(endpoint: Endpoint, approach: Approach, options: CircuitOptions) {
     this.endpoint = endpoint
     this.approach = approach
     this.circuit = new Circuit(options)
+    this.#enough = options.consecutive
   }
 
   latency(now: number): number | undefined {
@@ -113,6 +119,7 @@ export class PoolMember {
   succeeded(now: number, millis: number, isProbe: boolean, usage: Usage): void {
     this.#took(now, millis)
     this.#consecutive = 0
+    this.#lasting = 0
     this.#punishedUntil = Number.NEGATIVE_INFINITY
     this.#answered++
     this.#inputTokens += usage.inputTokens
@@ -132,15 +139,21 @@ export class PoolMember {
     this.#latencyAt = now
   }
 
-  /** `stoppedUntil` is when the limit domain may be asked again after an error of its account. */
+  /** An attempt failed for what was asked: the endpoint is well. */
+  refused(error: LlmError, now: number, isProbe: boolean): void {
+    this.#count(error)
+    this.#lasting = 0
+    this.circuit.succeeded(now, isProbe)
+  }
+
+  /** An attempt failed. Returns whether that opened the circuit. `stoppedUntil` is when the limit domain may be asked again after an error of its account. */
   failed(error: LlmError, now: number, isProbe: boolean, hint: number, stoppedUntil: number): boolean {
-    this.#failures++
-    this.#errors[error._tag] = (this.#errors[error._tag] ?? 0) + 1
-    this.lastError = error
     if (!illness.has(error._tag)) {
-      this.circuit.succeeded(now, isProbe)
+      this.refused(error, now, isProbe)
       return false
     }
+    this.#count(error)
+    this.#lasting = isRetryable(error) ? 0 : this.#lasting + 1
     const length = Math.min(longestPunishment, firstPunishment * 2 ** Math.min(this.#consecutive++, 10))
     this.#punishedUntil = now + length
     if (atOnce.has(error._tag) && !isRetryable(error)) {
@@ -152,4 +165,24 @@ export class PoolMember {
     }
     return this.circuit.failed(now, isProbe, hint)
   }
+
+  /**
+   * What the request would fail with here, where the endpoint rests for what no wait mends: its model is not there, its
+   * key is refused. None while a probe finds out.
+   */
+  hopeless(now: number, { model }: Request): LlmError | undefined {
+    if (this.#lasting < this.#enough || this.circuit.state(now) !== "open") return undefined
+    const error = this.lastError
+    return error !== undefined && isOfOtherModel(error, this.endpoint, model) ? undefined : error
+  }
+
+  #count(error: LlmError): void {
+    this.#failures++
+    this.#errors[error._tag] = (this.#errors[error._tag] ?? 0) + 1
+    this.lastError = error
+  }
 }
+
+/** Whether this speaks against a model that is asked for, and is not the endpoint's own. */
+export const isOfOtherModel = ({ _tag }: LlmError, endpoint: Endpoint, model: string | undefined): boolean =>
+  _tag === "NotFoundError" && model !== undefined && model !== endpoint.model

@@ -45,14 +45,20 @@ export class RetryBudget {
     }
   }
 
-  /** Gives one each second, for as long as anybody waits. */
-  readonly #tick: Effect.Effect<void> = Effect.suspend(() => {
-    this.#ticking = true
-    const second: Effect.Effect<void> = Effect.flatMap(Effect.sleep("1 second"), () => {
-      this.#give(1)
-      this.#ticking = this.#waiting.size > 0
-      return this.#ticking ? second : Effect.void
+  /**
+   * Gives one each second, for as long as anybody waits: whoever asked first may leave before the others. Uninterruptible
+   * from the flag to the fork: who is interrupted in between would leave the flag up and nobody to give.
+   */
+  readonly #tick: Effect.Effect<void> = Effect.uninterruptible(
+    Effect.suspend(() => {
+      if (this.#ticking) return Effect.void
+      this.#ticking = true
+      const second: Effect.Effect<void> = Effect.flatMap(Effect.sleep("1 second"), () => {
+        this.#give(1)
+        this.#ticking = this.#waiting.size > 0
+        return this.#ticking ? second : Effect.void
+      })
+      return Effect.forkDaemon(Effect.interruptible(second))
     })
-    return Effect.forkDaemon(second)
-  })
+  )
 }

@@ -2,6 +2,7 @@
  * A strategy at work over the members of a pool: a tree whose leaves are endpoints. For each decision the pool first
  * writes down how long every endpoint would have to be waited for; the tree reads that.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { Endpoint, Price } from "../Endpoint.js"
 import type { Request } from "../Request.js"
 import type { Candidate, Kind, Strategy } from "../Strategy.js"
@@ -73,7 +74,7 @@ class Leaf implements Node {
   take = (): PoolMember => this.#member
 }
 
-type Pick = (ready: ReadonlyArray<Node>, request: Request) => Node
+type Pick = (ready: NonEmptyReadonlyArray<Node>, request: Request) => Node
 
 class Group implements Node {
   credit = 0
@@ -137,9 +138,9 @@ class Group implements Node {
   }
 
   take = (request: Request): PoolMember => {
-    const ready = this.#ready()
-    const [only] = ready
-    const chosen = ready.length === 1 && only !== undefined ? only : this.#pick(ready, request)
+    // nobody takes who has not been told that there is one
+    const ready = this.#ready() as NonEmptyReadonlyArray<Node>
+    const chosen = ready.length === 1 ? ready[0] : this.#pick(ready, request)
     return chosen.take(request)
   }
 
@@ -186,11 +187,13 @@ const inProportion =
   (random: Random, weightOf: (node: Node) => number): Pick =>
   (ready) => {
     let left = random() * ready.reduce((sum, node) => sum + weightOf(node), 0)
+    let last = ready[0]
     for (const node of ready) {
+      last = node
       left -= weightOf(node)
-      if (left < 0) return node
+      if (left < 0) break
     }
-    return ready[ready.length - 1] as Node
+    return last
   }
 
 /** One without a figure is tried with one request, and then as if it were slow until that has come back. */
@@ -211,7 +214,7 @@ const pickOf = (strategy: Strategy, random: Random): Pick => {
     case "random":
       return inProportion(random, () => 1)
     case "fallback":
-      return (ready) => ready[0] as Node
+      return ([first]) => first
     case "leastRecentlyUsed":
       return lowest(({ lastUsed }) => lastUsed)
     case "lowestLatency":
@@ -225,7 +228,7 @@ const pickOf = (strategy: Strategy, random: Random): Pick => {
     case "custom":
       return (ready, request) => {
         const chosen = strategy.choose?.(ready, request)
-        return ready.find((node) => node === chosen) ?? (ready[0] as Node)
+        return ready.find((node) => node === chosen) ?? ready[0]
       }
   }
 }

@@ -1,15 +1,16 @@
 /** One attempt on its way through a pool, and what it brings along. */
-import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { LlmError } from "../LlmError.js"
+import type { Endpoint } from "../Endpoint.js"
+import { isRetryable, type LlmError, waitHint } from "../LlmError.js"
 import type { Request } from "../Request.js"
+import type { Timing } from "./alarm.js"
 import type { Watched } from "./hedger.js"
 import { type PermitQueue, QueueNode } from "./permitQueue.js"
 import type { PoolMember } from "./poolMember.js"
 
 /** What a pool wants to know of limit domains: a cheap look. */
-export interface Domains {
-  readonly clock: Clock.Clock
+export interface Domains extends Timing {
   /** See `RateLimiter`. */
   readonly delay: (domain: string, ahead: number) => number
   readonly headroom: (domain: string) => number
@@ -30,6 +31,23 @@ export interface Past {
   /** What it failed with last, and for a window that is too small. */
   error?: LlmError | undefined
   tooLong?: LlmError | undefined
+}
+
+/** Hints end on multiples of this time: those who were told to wait together do so in one line. */
+const hintStep = 100
+
+/** An endpoint failed the request: it is left out until all others were asked; for good if it would fail again. */
+export const failedAt = (past: Past, { contextWindow, id }: Endpoint, error: LlmError, now: number): void => {
+  past.error = error
+  if (error._tag === "ContextLengthError") {
+    // a window that nobody states is taken for smaller than one that is stated
+    past.window = Math.max(past.window ?? 0, contextWindow ?? 0)
+    past.tooLong = error
+  }
+  const hint = Duration.toMillis(waitHint(error))
+  const until = hint === 0 ? now : Math.ceil((now + hint) / hintStep) * hintStep
+  past.failed ??= new Map()
+  past.failed.set(id, isRetryable(error) ? until : Number.POSITIVE_INFINITY)
 }
 
 /** One attempt on its way through the pool. */

@@ -94,6 +94,12 @@ export interface Stats {
   readonly failures: number
 }
 
+/** Who asks, and the mode of the run. */
+export interface Asking {
+  readonly request: Request
+  readonly mode?: Mode | undefined
+}
+
 /** A cache: what is stored, and what is under way. */
 export interface Service {
   /** `false` where nothing is ever stored: then keys need not be made. */
@@ -106,8 +112,15 @@ export interface Service {
   readonly getOrCall: <R>(
     key: string,
     call: Effect.Effect<Response, LlmError, R>,
-    asking: { readonly request: Request; readonly mode?: Mode | undefined }
+    asking: Asking
   ) => Effect.Effect<Hit, LlmError, R>
+  /**
+   * The stored answers to many requests, each in its place, in one look at the store. Nobody is waited for and nothing
+   * fails: what is not there, cannot be read or must not be read is `undefined`, and is for `getOrCall` to tell.
+   */
+  readonly recall: (
+    asked: ReadonlyArray<Asking & { readonly key: string }>
+  ) => Effect.Effect<ReadonlyArray<Response | undefined>>
   readonly stats: Effect.Effect<Stats>
   /** How much is stored. Namespace: default the cache's own, here and below. */
   readonly totals: (namespace?: string) => Effect.Effect<Totals, CacheStoreError>
@@ -150,6 +163,8 @@ interface Flight {
   fiber: Fiber.Fiber<void> | undefined
 }
 
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 const defaultLease: Duration.DurationInput = "15 seconds"
 
 /** The cache's policy over any store. */
@@ -170,6 +185,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         counts.failures++
       }
     })
+
+    const namespaceOf = ({ cache }: Request): string =>
+      cache?.namespace === undefined ? ownNamespace : wellFormed(cache.namespace)
 
     const find = (question: CacheAnswers.Question) =>
       Effect.map(answers.find(question), (found) => {
@@ -207,9 +225,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         if (flight.landing !== undefined) Deferred.unsafeDone(flight.landing, exit)
       })
 
-    const wait = (id: string, flight: Flight) => {
+    const wait = (id: string, flight: Flight, restore: Restore) => {
       flight.landing ??= Deferred.unsafeMake(FiberId.none)
-      return Effect.onInterrupt(Deferred.await(flight.landing), () =>
+      return Effect.onInterrupt(restore(Deferred.await(flight.landing)), () =>
         Effect.suspend(() => {
           flight.askers--
           if (flight.askers > 0 || flight.fiber === undefined) return Effect.void
@@ -219,58 +237,57 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       )
     }
 
+    /** Is not to be interrupted but where it says `restore`: others wait for this flight. */
     const lead = <R>(
       id: string,
       flight: Flight,
       question: CacheAnswers.Question,
       mode: Mode,
       request: Request,
-      call: Effect.Effect<Response, LlmError, R>
+      call: Effect.Effect<Response, LlmError, R>,
+      restore: Restore
     ): Effect.Effect<Hit, LlmError, R> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.matchCauseEffect(mode === "refresh" ? Effect.succeed(undefined) : restore(find(question)), {
-          onFailure: (cause) =>
-            answers
-              .abandon(question)
-              .pipe(
-                Effect.zipRight(land(id, flight, Exit.succeed("again"))),
-                Effect.zipRight(Effect.failCause(cause))
-              ),
-          onSuccess: (stored) => {
-            if (stored !== undefined) {
-              return Effect.as(land(id, flight, Exit.succeed(stored)), hit(stored, "store"))
-            }
-            // what has been paid for is stored, also if the last asker leaves meanwhile
-            const concluded =
-              mode === "readOnly"
-                ? Effect.interruptible(call)
-                : Effect.matchCauseEffect(Effect.interruptible(call), {
-                    onFailure: (cause) =>
-                      Effect.zipRight(
-                        Cause.isInterrupted(cause) ? answers.abandon(question) : answers.release(question),
-                        Effect.failCause(cause)
-                      ),
-                    onSuccess: (response) => Effect.as(conclude(question, request, response), response)
-                  })
-            const flown = Effect.flatMap(Effect.exit(concluded), (exit) => land(id, flight, exit))
-            const landing = wait(id, flight)
-            return Effect.flatMap(Effect.forkIn(flown, scope), (fiber) => {
-              flight.fiber = fiber
-              return Effect.flatMap(restore(landing), (response) =>
-                // only a leader that leaves before its call says "again", and this one has made its call
-                response === "again" ? Effect.interrupt : Effect.succeed(hit(response, "call"))
-              )
-            })
+      Effect.matchCauseEffect(mode === "refresh" ? Effect.succeed(undefined) : restore(find(question)), {
+        onFailure: (cause) =>
+          answers
+            .abandon(question)
+            .pipe(
+              Effect.zipRight(land(id, flight, Exit.succeed("again"))),
+              Effect.zipRight(Effect.failCause(cause))
+            ),
+        onSuccess: (stored) => {
+          if (stored !== undefined) {
+            return Effect.as(land(id, flight, Exit.succeed(stored)), hit(stored, "store"))
           }
-        })
-      )
+          // what has been paid for is stored, also if the last asker leaves meanwhile
+          const concluded =
+            mode === "readOnly"
+              ? Effect.interruptible(call)
+              : Effect.matchCauseEffect(Effect.interruptible(call), {
+                  onFailure: (cause) =>
+                    Effect.zipRight(
+                      Cause.isInterrupted(cause) ? answers.abandon(question) : answers.release(question),
+                      Effect.failCause(cause)
+                    ),
+                  onSuccess: (response) => Effect.as(conclude(question, request, response), response)
+                })
+          const flown = Effect.flatMap(Effect.exit(concluded), (exit) => land(id, flight, exit))
+          const landing = wait(id, flight, restore)
+          return Effect.flatMap(Effect.forkIn(flown, scope), (fiber) => {
+            flight.fiber = fiber
+            return Effect.flatMap(landing, (response) =>
+              // only a leader that leaves before its call says "again", and this one has made its call
+              response === "again" ? Effect.interrupt : Effect.succeed(hit(response, "call"))
+            )
+          })
+        }
+      })
 
     const getOrCall: Service["getOrCall"] = (key, call, asking) =>
       Effect.suspend(() => {
-        const control = asking.request.cache
         const mode = modeOf(asking.request, asking.mode)
         if (mode === "bypass") return Effect.map(call, (response) => hit(response, "call"))
-        const namespace = control?.namespace === undefined ? ownNamespace : wellFormed(control.namespace)
+        const namespace = namespaceOf(asking.request)
         const question: CacheAnswers.Question = {
           namespace,
           key,
@@ -284,29 +301,55 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
           )
         }
         const id = mode === "readWrite" && namespace === "" ? key : `${mode}/${namespace}/${key}`
-        const under = flights.get(id)
-        if (under !== undefined) {
-          under.askers++
-          return Effect.flatMap(wait(id, under), (response) => {
-            if (response === "again") return getOrCall(key, call, asking)
-            counts.shared++
-            return Effect.succeed(hit(response, "flight"))
-          })
-        }
-        const flight: Flight = { landing: undefined, askers: 1, fiber: undefined }
-        flights.set(id, flight)
-        return lead(id, flight, question, mode, asking.request, call)
+        // from the look at the flights on: whoever left in between would leave a flight that never lands
+        return Effect.uninterruptibleMask((restore) => {
+          const under = flights.get(id)
+          if (under !== undefined) {
+            under.askers++
+            return Effect.flatMap(wait(id, under, restore), (response) => {
+              if (response === "again") return restore(getOrCall(key, call, asking))
+              counts.shared++
+              return Effect.succeed(hit(response, "flight"))
+            })
+          }
+          const flight: Flight = { landing: undefined, askers: 1, fiber: undefined }
+          flights.set(id, flight)
+          return lead(id, flight, question, mode, asking.request, call, restore)
+        })
+      })
+
+    const recall: Service["recall"] = (asked) =>
+      Effect.suspend(() => {
+        const places: Array<number> = []
+        const questions = asked.flatMap(({ key, mode, request }, place) => {
+          if (!reads(modeOf(request, mode))) return []
+          places.push(place)
+          return [{ namespace: namespaceOf(request), key }]
+        })
+        return Effect.map(answers.recall(questions), (responses) => {
+          const found = new Array<Response | undefined>(asked.length).fill(undefined)
+          for (const [i, response] of responses.entries()) {
+            if (response === undefined) continue
+            counts.hits++
+            found[places[i] as number] = response
+          }
+          return found
+        })
       })
 
     return {
       enabled: true,
       getOrCall,
+      recall,
       stats: Effect.sync(() => ({ ...counts })),
       totals: (namespace = ownNamespace) => store.totals(wellFormed(namespace)),
       invalidate: (keys, namespace = ownNamespace) => store.remove(wellFormed(namespace), keys),
       clear: (namespace = ownNamespace) => store.remove(wellFormed(namespace), "all")
     }
   })
+
+/** Whether a stored answer is given in this mode. */
+const reads = (mode: Mode): boolean => mode !== "bypass" && mode !== "refresh"
 
 const hit = (response: Response, origin: Origin): Hit => ({ response, origin })
 
@@ -379,7 +422,7 @@ export interface RedisOptions extends Options {
   readonly client?: RedisClient | undefined
   /** What the keys begin with. Default `"floodgate:"`. */
   readonly prefix?: string | undefined
-  /** How long one exchange with the server may take. Default 2 seconds. */
+  /** How long one exchange with the server may take. Default 2 seconds; to connect, at least 5 seconds. */
   readonly timeout?: Duration.DurationInput | undefined
 }
 
@@ -400,6 +443,7 @@ export const layerNone: Layer.Layer<Cache> = Layer.succeed(Cache, {
     modeOf(request, mode) === "replay"
       ? notStored(key)
       : Effect.map(call, (response) => hit(response, "call")),
+  recall: (asked) => Effect.succeed(asked.map(() => undefined)),
   stats: Effect.succeed(nothingDone),
   totals: () => Effect.succeed({ entries: 0, bytes: 0 }),
   invalidate: () => Effect.void,

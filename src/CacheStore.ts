@@ -3,6 +3,44 @@
  * fibers ask in one turn, so that a store pays its overhead once. What is asked, when an answer is good and who
  * waits for whom is the cache's business; a store keeps texts under keys, apart by namespace.
  *
+ * @example
+ * import { Cache, CacheStore } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * // a store of one's own, in a Map: what `Cache.layerMemory` has, without its bound
+ * const StoreLive = Layer.sync(CacheStore.CacheStore, () => {
+ *   const values = new Map<string, string>()
+ *   return {
+ *     getMany: (namespace, keys) =>
+ *       Effect.sync(() => {
+ *         const found = new Map<string, string>()
+ *         for (const key of keys) {
+ *           const value = values.get(`${namespace}/${key}`)
+ *           if (value !== undefined) found.set(key, value)
+ *         }
+ *         return found
+ *       }),
+ *     setMany: (namespace, entries) =>
+ *       Effect.sync(() => {
+ *         for (const { key, value } of entries) values.set(`${namespace}/${key}`, value)
+ *       }),
+ *     remove: (namespace, keys) =>
+ *       Effect.sync(() => {
+ *         for (const key of keys === "all" ? values.keys() : keys.map((key) => `${namespace}/${key}`)) {
+ *           if (key.startsWith(`${namespace}/`)) values.delete(key)
+ *         }
+ *       }),
+ *     totals: () =>
+ *       Effect.sync(() => ({
+ *         entries: values.size,
+ *         bytes: [...values.values()].reduce((sum, value) => sum + value.length, 0)
+ *       }))
+ *   }
+ * })
+ *
+ * const CacheLive = Layer.provide(Cache.layer(), StoreLive)
+ *
  * @module
  */
 import * as Context from "effect/Context"

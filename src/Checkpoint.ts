@@ -16,9 +16,23 @@
  * most, and what was reported survives `kill -9` and loss of power.
  *
  * Beside the output `OUT` a run keeps `OUT.lock` (who runs) and `OUT.journal` (calls begun, and what was paid so far,
- * where there is a `Ledger`); both are gone
- * after `seal`. Answers that no input line asks for any more are not thrown away: `seal` moves them to
- * `OUT.superseded.jsonl`. A later run that asks for them again gets them from there, and its `seal` moves them back.
+ * where there is a `Ledger`); both are gone after `seal`. Answers that no input line asks for any more are not thrown
+ * away: `seal` moves them to `OUT.superseded.jsonl`. A later run that asks for them again gets them from there, and its
+ * `seal` moves them back.
+ *
+ * @example
+ * import { batch, Chat, Checkpoint, OpenAILive } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ *
+ * const requests = [Chat.prompt("1 + 1 = ?"), Chat.prompt("2 + 2 = ?")]
+ *
+ * // run again, it asks nothing that it has an answer of
+ * const program = batch(requests, { checkpoint: Checkpoint.layerFile("answers.jsonl") }).pipe(
+ *   // another run has the file, the disk is full, …: the message says what to do
+ *   Effect.tapErrorTag("CheckpointError", ({ message, reason }) => Effect.logError(`${reason}: ${message}`))
+ * )
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(OpenAILive)))
  *
  * @module
  */
@@ -53,6 +67,13 @@ export interface StoredRow {
   readonly value: unknown
   /** Which of the rows found it is; for `keep`. */
   readonly row: number
+}
+
+/** An outcome to be written as a row; see `finish`. */
+export interface Finished {
+  readonly key: string
+  readonly index: number
+  readonly line: string
 }
 
 /** What opening an output found. */
@@ -117,6 +138,9 @@ export class Checkpoint extends Context.Tag("floodgate/Checkpoint")<
      */
     readonly finish: (key: string, index: number, line: string) => Effect.Effect<void, CheckpointError>
 
+    /** The same for many outcomes, in one write. Returns once all are durable. */
+    readonly finishAll: (rows: ReadonlyArray<Finished>) => Effect.Effect<void, CheckpointError>
+
     /**
      * Has sums of the run written beside its rows: `take` gives what was added since it last gave some, and is asked
      * before each group of rows is written, so that what a row's attempts cost is durable before the row is. Returns
@@ -161,6 +185,7 @@ export const layerNone: Layer.Layer<Checkpoint> = Layer.succeed(Checkpoint, {
   spending: { id: "", earlier: { money: 0n, tokens: 0 }, write: () => Effect.void },
   begin: () => Effect.void,
   finish: () => Effect.void,
+  finishAll: () => Effect.void,
   snapshot: () => Effect.void,
   seal: () => Effect.succeed({ rewritten: false, superseded: 0 })
 })

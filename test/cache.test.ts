@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
 import { batch, Cache, CacheStore, Chat, complete, LlmError, Mock, type Response } from "floodgate"
+import * as CacheLease from "../src/internal/cacheLease.js"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "floodgate-cache-"))),
@@ -181,6 +182,29 @@ describe("Cache", () => {
       expect(outcomes.every(Either.isRight)).toBe(true)
       expect(warnings).toHaveLength(1)
       expect(String(warnings[0])).toContain("disk on fire")
+    })
+  )
+
+  it.scoped("a store that throws as leases are renewed is told of, and they are renewed again", () =>
+    Effect.gen(function* () {
+      let renewals = 0
+      const leases: CacheStore.Leases = {
+        take: (_, keys) =>
+          Effect.suspend(() => {
+            if (++renewals === 2) throw new Error("a bug")
+            return Effect.succeed(new Set(keys))
+          }),
+        release: () => Effect.void
+      }
+      const warnings: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void warnings.push(message))
+      yield* Effect.gen(function* () {
+        const { take } = yield* CacheLease.make(leases, 3_000)
+        yield* take("", ["key"])
+        yield* TestClock.adjust("4 seconds")
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      expect(renewals).toBe(5)
+      expect(warnings).toEqual([["Cache: the store's leases have a defect"]])
     })
   )
 

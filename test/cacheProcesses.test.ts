@@ -136,12 +136,12 @@ const stores: ReadonlyArray<readonly [string, (name: string) => object, (name: s
   [
     "SQLite",
     (name) => ({ filename: join(folder, `${name}.db`) }),
-    (name) => Cache.layerSqlite({ filename: join(folder, `${name}.db`), lease: "20 seconds" })
+    (name) => Cache.layerSqlite({ filename: join(folder, `${name}.db`), lease: "60 seconds" })
   ],
   [
     "Redis",
     (name) => ({ url, prefix: `${prefix}${name}:` }),
-    (name) => Cache.layerRedis({ url, prefix: `${prefix}${name}:`, lease: "20 seconds" })
+    (name) => Cache.layerRedis({ url, prefix: `${prefix}${name}:`, lease: "60 seconds" })
   ]
 ]
 type CacheLayer = ReturnType<typeof Cache.layerSqlite>
@@ -152,7 +152,7 @@ describe.each(stores)("processes that share a cache in %s", (kind, storeOf, laye
 
   test("ask each of 1,000 questions once, without errors and without standing still", () =>
     Effect.gen(function* () {
-      const options = { count: 1_000, latency: 30, lease: "15 seconds", store: storeOf("thousand") }
+      const options = { count: 1_000, latency: 30, lease: "30 seconds", store: storeOf("thousand") }
       const children = yield* Effect.all([start(options), start(options)])
       yield* Effect.forEach(children, ({ ready }) => ready)
       yield* Effect.forEach(children, ({ go }) => go)
@@ -170,8 +170,8 @@ describe.each(stores)("processes that share a cache in %s", (kind, storeOf, laye
         sum(({ calls }) => calls),
         1_000
       )
-      // far below it on an idle machine
-      for (const { stall } of reports) assert.isBelow(stall, 2_000)
+      // milliseconds on an idle machine; one that others use adds its own, and waiting for a lease would take 30 seconds
+      for (const { stall } of reports) assert.isBelow(stall, 10_000)
     }))
 
   test("take over from one that was killed, once its lease has ended", () =>
@@ -222,7 +222,7 @@ describe.each(stores)("processes that share a cache in %s", (kind, storeOf, laye
       const first = yield* Effect.fork(asked.first)
       yield* Deferred.await(begun)
       const second = yield* Effect.fork(asked.second)
-      yield* Effect.sleep("100 millis")
+      yield* Effect.sleep("500 millis")
       yield* Deferred.succeed(end, "theirs")
       assert.strictEqual(yield* Fiber.join(first), "theirs")
       assert.strictEqual(yield* Fiber.join(second), "theirs")
@@ -244,8 +244,8 @@ describe.each(stores)("processes that share a cache in %s", (kind, storeOf, laye
         const start = Date.now()
         if (prompt === "c") yield* Fiber.interrupt(leaving)
         assert.match(yield* Fiber.join(waiting), /^own/)
-        // well before the lease of twenty seconds would end
-        assert.isBelow(Date.now() - start, 10_000)
+        // well before the lease of a minute would end
+        assert.isBelow(Date.now() - start, 40_000)
       }
       assert.strictEqual(calls, 2)
     }))
@@ -266,7 +266,7 @@ describe.each(stores)("processes that share a cache in %s", (kind, storeOf, laye
         )
       )
       assert.strictEqual(text, "mine")
-      assert.isBelow(Date.now() - start, 10_000)
+      assert.isBelow(Date.now() - start, 40_000)
     }))
 
   test("keep answers apart by namespace, expire and forget them", () =>
@@ -281,9 +281,9 @@ describe.each(stores)("processes that share a cache in %s", (kind, storeOf, laye
         assert.strictEqual(yield* of("a", { namespace: "x*/{}" }), "answer 2")
         assert.strictEqual(yield* of("a", { namespace: "x*/{}" }), "answer 2")
         assert.strictEqual(yield* of("a"), "answer 1")
-        yield* of("b", { timeToLive: 100 })
+        yield* of("b", { timeToLive: 1_000 })
         assert.strictEqual(yield* of("b"), "answer 3")
-        yield* Effect.sleep("150 millis")
+        yield* Effect.sleep("1100 millis")
         assert.strictEqual(yield* of("b"), "answer 4")
         const { entries, bytes } = yield* cache.totals()
         assert.strictEqual(entries, 2)

@@ -174,7 +174,7 @@ describe("rows", () => {
         expect(sealed.superseded).toBe(answers.length - common)
         expect(rowsOf(`${out}.superseded.jsonl`).length).toBe(answers.length - common)
       }),
-    { fastCheck: { numRuns: 30 }, timeout: 20_000 }
+    { fastCheck: { numRuns: 30 } }
   )
 
   it.scoped("superseded rows are moved once, also if the run is killed before the output is in order", () =>
@@ -276,7 +276,7 @@ describe("rows", () => {
         )
         expect(rowsOf(out).map(({ index }) => index)).toEqual(order.map((_, index) => index))
       }),
-    { fastCheck: { numRuns: 10 }, timeout: 20_000 }
+    { fastCheck: { numRuns: 10 } }
   )
 
   it.scoped("an end with a row missing is refused, and the rows stay", () =>
@@ -337,7 +337,7 @@ describe("damage", () => {
           expect(readFileSync(out)).toEqual(whole)
         }
       }),
-    20_000
+    120_000
   )
 
   it.scoped("blocks never filled at the end are cut; damage inside is passed over and kept aside", () =>

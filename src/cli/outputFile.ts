@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { writeReasonOf } from "../internal/fileReason.js"
 import type { JsonObject } from "../internal/jsonObject.js"
 import * as AnswerColumns from "./answerColumns.js"
 import { CliError } from "./CliError.js"
@@ -167,7 +168,7 @@ export const write = (
     const fs = yield* FileSystem.FileSystem
     const cannot = (error: PlatformError) =>
       new CliError({
-        message: `Cannot write ${output}: ${error.message}. Nothing is lost: run again, and it is made of ${source.outcomes}`
+        message: `Cannot write ${output}: ${writeReasonOf(error)}. Nothing is lost: run again, and it is made of ${source.outcomes}`
       })
     const place = yield* Effect.orElseSucceed(fs.realPath(output), () => output)
     const mode = yield* Effect.option(fs.stat(place))

@@ -18,6 +18,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { isJsonObject, type JsonObject } from "../internal/jsonObject.js"
+import { suggestion } from "../internal/nearest.js"
 import { decode, parameterNames } from "../internal/openAiRequest.js"
 import { conversation } from "../Message.js"
 import { CacheControl, type Request, withFields } from "../Request.js"
@@ -41,6 +42,10 @@ export const hasFields = (template: string): boolean => template.search(placehol
 /** A field as people write it who know other templates: `{question}`. */
 export const singleBraced = (template: string): string | undefined =>
   /\{\s*([\p{L}_][\p{L}\p{N}_.-]*)\s*\}/u.exec(template)?.[1]
+
+/** What begins as a field and does not end as one: `{{question`. */
+export const unclosed = (template: string): string | undefined =>
+  /\{\{[^{}\s]{0,40}/.exec(template.replace(placeholder, " "))?.[0]
 
 /** The value under a name, or under a path of names with dots. */
 export const lookUp = (record: JsonObject, path: string): unknown => {
@@ -71,7 +76,7 @@ export const render = (
   const fields = Object.keys(record)
   return Either.left(
     `the record has no field "${missing}", which the template wants` +
-      (fields.length === 0 ? "" : ` (it has ${fields.slice(0, 8).join(", ")})`)
+      (fields.length === 0 ? "" : ` (it has ${fields.slice(0, 8).join(", ")})${suggestion(missing, fields)}`)
   )
 }
 
@@ -80,8 +85,8 @@ export const idOf = (value: unknown): string | null =>
   typeof value === "string" ? value : typeof value === "number" ? String(value) : null
 
 export const without = (record: JsonObject, names: ReadonlySet<string>): JsonObject => {
-  const kept = Object.entries(record).filter(([name]) => !names.has(name))
-  return kept.length === Object.keys(record).length ? record : Object.fromEntries(kept)
+  if (!Object.keys(record).some((name) => names.has(name))) return record
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !names.has(name)))
 }
 
 /** What a record asks, before the command line has had its say. */

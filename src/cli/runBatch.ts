@@ -13,6 +13,7 @@ import * as Checkpoint from "../Checkpoint.js"
 import * as BatchRun from "../internal/batchRun.js"
 import { format as formatProblem } from "../internal/configProblem.js"
 import type { Configured } from "../internal/configServices.js"
+import { writeReasonOf } from "../internal/fileReason.js"
 import * as Observe from "../internal/observe.js"
 import * as Ledger from "../Ledger.js"
 import * as Progress from "../Progress.js"
@@ -23,6 +24,7 @@ import * as AskedRows from "./askedRows.js"
 import type { Flags, RunFlags } from "./batchCommand.js"
 import { cacheFileOf, checkFlags, servicesOf, settingsOf } from "./batchLayers.js"
 import * as RunBudget from "./budget.js"
+import { whileBusy } from "./busyNote.js"
 import { type CliError, from } from "./CliError.js"
 import { checkDistinct, checkWritable } from "./checkFiles.js"
 import { type Checked, checkInput } from "./checkInput.js"
@@ -164,17 +166,19 @@ const answer = ({
         const restored = BatchRun.restoredEvent(settled, now(), options.task)
         if (restored !== undefined) observer?.request?.(restored)
       }
-    }).pipe(Effect.mapError(from))
+    }).pipe(
+      Effect.mapError(from),
+      whileBusy(
+        `Reading ${name} …`,
+        !(flags.noProgress || flags.progress === "none" || flags.progress === "json")
+      )
+    )
     const { left, span, total } = checked
     const asked = AskedRows.make({ input, questions, selection, checked })
     isLeftOut = asked.isLeftOut
     const receiptNow = (interrupted: boolean) =>
       tally.receipt({ wallSeconds: (now() - startedAt) / 1000, interrupted })
-    const progress = yield* Progress.make({
-      total,
-      before: receiptNow(false),
-      budget: budget && RunBudget.left(budget)
-    })
+    const progress = yield* Progress.make({ total, before: receiptNow(false), budget })
     const observers = Layer.mergeAll(
       Ledger.layer,
       Layer.succeed(Progress.Progress, progress),
@@ -262,7 +266,7 @@ const answer = ({
         if (flags.receipt === undefined) return receipt
         yield* Effect.catchAll(
           fs.writeFileString(flags.receipt, `${JSON.stringify(receipt, undefined, 2)}\n`),
-          (error) => say(`The receipt could not be written: ${error.message}`)
+          (error) => say(`The receipt could not be written: ${writeReasonOf(error)}`)
         )
         return receipt
       })

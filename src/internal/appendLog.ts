@@ -3,8 +3,10 @@
  * write and one sync for all that came in while the last sync ran (group commit).
  */
 import * as fs from "node:fs/promises"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import { type CheckpointError, io, ioError } from "./checkpointError.js"
 
 /** A file open for appending, and how far it is filled. */
@@ -22,6 +24,8 @@ export interface AppendLog {
     line: string,
     committed: (offset: number, bytes: number) => void
   ) => Effect.Effect<void, CheckpointError>
+  /** The same for several lines, in one group. */
+  readonly appendAll: (lines: ReadonlyArray<Line>) => Effect.Effect<void, CheckpointError>
   /** Bytes known to be durable. */
   readonly size: () => number
   /** Writes what is pending, then closes the file; fails if any write of this log did. */
@@ -42,9 +46,13 @@ export interface Options {
   readonly durable?: boolean
 }
 
-interface Entry {
+/** A line to be appended; see `append`. */
+export interface Line {
   readonly line: string
   readonly committed: (offset: number, bytes: number) => void
+}
+
+interface Entry extends Line {
   readonly resume: (exit: Effect.Effect<void, CheckpointError>) => void
 }
 
@@ -62,6 +70,7 @@ export const writeFully = async (
   }
 }
 
+const noop = () => {}
 const bufferBytes = 1 << 20
 const newline = 10
 
@@ -158,8 +167,12 @@ export const make = (options: Options): Effect.Effect<AppendLog> =>
         }
         const group = pending
         pending = []
-        yield* Effect.catchAll(commit(group), (error) =>
+        // a defect too: whoever appends waits for this fiber
+        yield* Effect.catchAllCause(commit(group), (cause) =>
           Effect.sync(() => {
+            const error = Option.getOrElse(Cause.failureOption(cause), () =>
+              ioError("write", path, Cause.squash(cause))
+            )
             failed = error
             for (const entry of group.concat(pending)) entry.resume(Effect.fail(error))
             pending = []
@@ -169,14 +182,21 @@ export const make = (options: Options): Effect.Effect<AppendLog> =>
     })
     const running = yield* Effect.forkDaemon(Effect.uninterruptible(writer))
 
+    const appendAll: AppendLog["appendAll"] = (lines) =>
+      Effect.async((resume) => {
+        if (failed !== undefined) return resume(Effect.fail(failed))
+        if (closing) return resume(Effect.fail(ioError("write", path, "the run has ended")))
+        const last = lines.length - 1
+        if (last < 0) return resume(Effect.void)
+        // a group is all that is pending: with the last line all are durable
+        for (const [at, line] of lines.entries())
+          pending.push({ ...line, resume: at === last ? resume : noop })
+        wake?.()
+      })
+
     return {
-      append: (line, committed) =>
-        Effect.async((resume) => {
-          if (failed !== undefined) return resume(Effect.fail(failed))
-          if (closing) return resume(Effect.fail(ioError("write", path, "the run has ended")))
-          pending.push({ line, committed, resume })
-          wake?.()
-        }),
+      append: (line, committed) => appendAll([{ line, committed }]),
+      appendAll,
       size: () => size,
       close: Effect.suspend(() => {
         closing = true

@@ -12,7 +12,7 @@ import { type Request, type RequestInput, withModel } from "../Request.js"
 import type { Resolved } from "../Router.js"
 import { cacheKey } from "./cacheKey.js"
 import type { CheckpointError } from "./checkpointError.js"
-import type { Completer } from "./completer.js"
+import type { Completer, Keyed } from "./completer.js"
 import * as OutcomeLine from "./outcomeLine.js"
 import * as SchemaCheck from "./schemaCheck.js"
 
@@ -21,7 +21,19 @@ type CheckpointService = Context.Tag.Service<Checkpoint>
 /** Settles the request at `index` of the input. */
 export type Settle<E> = (index: number, input: RequestInput) => Effect.Effect<Settled<Request>, E>
 
-const unreadable = (index: number, error: LlmError, key?: string): Settled<Request> => ({
+/** An item of the input with its place there. */
+export interface Item {
+  readonly index: number
+  readonly value: RequestInput
+}
+
+/** Settles at once what needs no call, by index. The others are for `Settle`. */
+export type Recall<E> = (
+  items: ReadonlyArray<Item>
+) => Effect.Effect<ReadonlyMap<number, Settled<Request>>, E>
+
+/** The outcome of what could not be asked: no request, or one of a task that there is not. */
+const unasked = (index: number, error: LlmError, key?: string): Settled<Request> => ({
   index,
   request: undefined,
   outcome: Either.left(error),
@@ -29,16 +41,16 @@ const unreadable = (index: number, error: LlmError, key?: string): Settled<Reque
 })
 
 /**
- * Without a checkpoint: nothing is restored and nothing written. `onUnreadable` is told the class of the error of what
+ * Without a checkpoint: nothing is restored and nothing written. `onRefused` is told the class of the error of what
  * cannot be asked.
  */
 export const settle =
-  (completer: Completer, onUnreadable: (tag: string) => void): Settle<never> =>
+  (completer: Completer, onRefused: (tag: string) => void): Settle<never> =>
   (index, input) =>
     Effect.matchEffect(completer.resolve(input), {
       onFailure: (error) => {
-        onUnreadable(error._tag)
-        return Effect.succeed(unreadable(index, error))
+        onRefused(error._tag)
+        return Effect.succeed(unasked(index, error))
       },
       onSuccess: (resolved) =>
         Effect.map(completer.complete<never>(resolved, {}), ({ meta, outcome }) => ({
@@ -48,6 +60,64 @@ export const settle =
           meta
         }))
     })
+
+interface Recalling extends Keyed {
+  readonly index: number
+}
+
+/** Those of the items whose answers are in the cache; absent where there is none. */
+export const recall = (
+  completer: Completer,
+  isForCheckpoint: (asked: Recalling) => Effect.Effect<boolean> = () => Effect.succeed(false)
+): Recall<never> | undefined => {
+  const { recall } = completer
+  if (recall === undefined) return undefined
+  const keyed = ({ index, value }: Item): Effect.Effect<Recalling | undefined> =>
+    Effect.matchEffect(completer.resolve(value), {
+      onFailure: () => Effect.succeed(undefined),
+      onSuccess: (resolved) => {
+        const asked = { ...resolved, key: cacheKey(resolved), index }
+        return Effect.map(isForCheckpoint(asked), (isForCheckpoint) => (isForCheckpoint ? undefined : asked))
+      }
+    })
+  return (items) =>
+    Effect.flatMap(Effect.forEach(items, keyed), (all) => {
+      const asked = all.filter((one) => one !== undefined)
+      return Effect.map(recall(asked), (found) => {
+        const settled = new Map<number, Settled<Request>>()
+        for (const one of asked) {
+          const completed = found.get(one)
+          if (completed !== undefined)
+            settled.set(one.index, { ...completed, index: one.index, request: one.request })
+        }
+        return settled
+      })
+    })
+}
+
+/** The same with a checkpoint: what it may know comes from there, and the others are durable before they are given. */
+export const recallDurably = (
+  completer: Completer,
+  checkpoint: CheckpointService,
+  encoding: OutcomeLine.Encoding | undefined
+): Recall<CheckpointError> | undefined => {
+  const recalled = recall(completer, ({ key, others = [] }) =>
+    others.length > 0 ? Effect.succeed(true) : checkpoint.has(key)
+  )
+  if (recalled === undefined) return undefined
+  return (items) =>
+    Effect.uninterruptibleMask((interruptible) =>
+      Effect.tap(interruptible(recalled(items)), (found) =>
+        checkpoint.finishAll(
+          Array.from(found.values(), (settled) => ({
+            key: settled.meta.key ?? "",
+            index: settled.index,
+            line: OutcomeLine.encode(settled, encoding)
+          }))
+        )
+      )
+    )
+}
 
 /** The stored answer to a request. */
 export interface Restored {
@@ -109,7 +179,7 @@ export interface Durably {
   /** Is told of the outcomes of earlier runs. */
   readonly onRestored: (settled: Settled<Request>) => void
   /** As without a checkpoint. */
-  readonly onUnreadable: (tag: string) => void
+  readonly onRefused: (tag: string) => void
   /** Is told of each request that was not asked to its end, for there was no room in the budget. */
   readonly onUnasked: () => void
   /** How vectors are written. */
@@ -120,21 +190,21 @@ export interface Durably {
 export const settleDurably = (
   completer: Completer,
   checkpoint: CheckpointService,
-  { encoding, onRestored, onUnasked, onUnreadable }: Durably
+  { encoding, onRefused, onRestored, onUnasked }: Durably
 ): Settle<CheckpointError> => {
   const finish = (key: string, settled: Settled<Request>) =>
     Effect.as(checkpoint.finish(key, settled.index, OutcomeLine.encode(settled, encoding)), settled)
 
   // an answer that has come is written down, whatever happens to the run meanwhile
   const ask = (index: number, key: string, resolved: Resolved) =>
-    Effect.uninterruptibleMask((restore) => {
+    Effect.uninterruptibleMask((interruptible) => {
       let isBegun = false
       const beforeCall = Effect.suspend(() => {
         isBegun = true
         return checkpoint.begin(key)
       })
       return Effect.flatMap(
-        restore(completer.complete(resolved, { key, beforeCall })),
+        interruptible(completer.complete(resolved, { key, beforeCall })),
         ({ meta, outcome }) => {
           const settled = { index, request: resolved.request, outcome, meta: { ...meta, key } }
           if (Either.isLeft(outcome) && outcome.left._tag === "BudgetExceededError") {
@@ -150,10 +220,10 @@ export const settleDurably = (
   return (index, input) =>
     Effect.matchEffect(completer.resolve(input), {
       onFailure: (error) => {
-        // what cannot be read as a request has no identity, and is tried again by the next run
+        // what cannot be asked has no identity, and is tried again by the next run
         const key = `unreadable-${index}`
-        onUnreadable(error._tag)
-        return finish(key, unreadable(index, error, key))
+        onRefused(error._tag)
+        return finish(key, unasked(index, error, key))
       },
       onSuccess: (resolved) => {
         const key = cacheKey(resolved)

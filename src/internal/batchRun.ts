@@ -69,14 +69,24 @@ const spendingOf = (
     if (accounts.length === 0) return Effect.succeed({ accounts, record: undefined })
     const record = new SpendingRecord(spending, accounts)
     return Effect.as(
-      Effect.addFinalizer(() => Effect.ignore(record.close)),
-      { accounts: [record.account, ...accounts], record }
+      Effect.addFinalizer(() =>
+        Effect.catchAllCause(record.close, (cause) =>
+          // an amount that was written ahead stands, so nothing is spent twice
+          Effect.logWarning(
+            "What the run spent in the end was not written down: the next counts some more",
+            cause
+          )
+        )
+      ),
+      // the last: who waits for room in another has written nothing down yet
+      { accounts: [...accounts, record.account], record }
     )
   })
 
 export interface Run<E> {
   readonly concurrency: number
   readonly settle: BatchItem.Settle<E>
+  readonly recall: BatchItem.Recall<E> | undefined
   readonly seal: (total: number) => Effect.Effect<void, E>
 }
 
@@ -103,7 +113,12 @@ export const open = (
         Observe.observers,
         HashSet.union(told.observers)
       )
-      return { concurrency, settle: BatchItem.settle(completer, told.failed), seal: () => Effect.void }
+      return {
+        concurrency,
+        settle: BatchItem.settle(completer, told.failed),
+        recall: BatchItem.recall(completer),
+        seal: () => Effect.void
+      }
     }
     const checkpoint = Context.get(yield* Layer.build(options.checkpoint), Checkpoint)
     const ledger = yield* Effect.serviceOption(Ledger)
@@ -129,12 +144,13 @@ export const open = (
       concurrency,
       settle: BatchItem.settleDurably(completer, checkpoint, {
         onRestored: restored,
-        onUnreadable: told.failed,
+        onRefused: told.failed,
         onUnasked: () => {
           unasked++
         },
         encoding: options.encoding
       }),
+      recall: BatchItem.recallDurably(completer, checkpoint, options.encoding),
       // the rows that are missing are those of the next run, which is to find what this one spent
       seal: (total: number) => (unasked > 0 ? Effect.void : Effect.asVoid(checkpoint.seal(total)))
     }
@@ -149,7 +165,7 @@ export const stream = <I extends RequestInput, E, R>(
   options: Options & { readonly leftOut?: ((index: number) => boolean) | undefined }
 ): Stream.Stream<Settled<Request>, E | CheckpointError, R | Completer.Services> =>
   Stream.unwrapScoped(
-    Effect.map(open(options, BatchProgress.sizeOf(source)), ({ concurrency, seal, settle }) =>
-      workers(source, settle, { concurrency, atEnd: seal, leftOut: options.leftOut })
+    Effect.map(open(options, BatchProgress.sizeOf(source)), ({ concurrency, recall, seal, settle }) =>
+      workers(source, settle, { concurrency, atEnd: seal, leftOut: options.leftOut, ahead: recall })
     )
   )

@@ -34,6 +34,10 @@ export interface Found {
 export interface Answers {
   /** The stored answer. While another process has the lease on it, that one is waited for. */
   readonly find: (question: Question) => Effect.Effect<Found | undefined>
+  /** The answers that are stored and can be given at once. Of what fails or is not there nothing is told. */
+  readonly recall: (
+    questions: ReadonlyArray<Pick<Question, "namespace" | "key">>
+  ) => Effect.Effect<ReadonlyArray<Response | undefined>>
   /** Stores an answer, with which its lease ends, and says whether that went well. */
   readonly keep: (question: Question, value: string, timeToLive: number) => Effect.Effect<boolean>
   /** Ends the lease without an answer: others may ask. */
@@ -169,6 +173,31 @@ export const make = (store: Store, options: Options): Effect.Effect<Answers, nev
         return Effect.succeed(options.accepts(response) ? { response, waited: wait > 0 } : undefined)
       })
 
+    const recall: Answers["recall"] = (questions) =>
+      byNamespace(questions, (namespace, group) =>
+        Effect.matchCause(
+          Effect.suspend(() =>
+            store.getMany(
+              namespace,
+              group.map(({ key }) => key)
+            )
+          ),
+          {
+            onFailure: () => new Array<Response | undefined>(group.length).fill(undefined),
+            onSuccess: (values) =>
+              group.map(({ key }) => {
+                const value = values.get(key)
+                const response = value === undefined ? undefined : CacheEntry.decode(value)
+                return response === undefined ||
+                  response instanceof CacheStoreError ||
+                  !options.accepts(response)
+                  ? undefined
+                  : response
+              })
+          }
+        )
+      )
+
     const set = yield* coalesce(
       (entries: ReadonlyArray<Entry & { readonly namespace: string }>) =>
         byNamespace(entries, (namespace, group) =>
@@ -185,6 +214,7 @@ export const make = (store: Store, options: Options): Effect.Effect<Answers, nev
 
     return {
       find,
+      recall,
       keep: ({ key, leased, namespace }, value, timeToLive) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) =>
           Effect.map(

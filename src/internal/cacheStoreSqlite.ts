@@ -28,11 +28,15 @@ const storeError = (action: string) => (cause: unknown) =>
 const notBuilt =
   "the native part of better-sqlite3 is not there, as its install script has not run. Run npm approve-scripts better-sqlite3, where npm knows that, and npm rebuild better-sqlite3; or keep the cache in memory"
 
+const notOurs =
+  "the native part of better-sqlite3 was built for another version of Node, or another machine. Run npm rebuild better-sqlite3; or keep the cache in memory"
+
 const reason = (cause: unknown): string => {
   const inner = typeof cause === "object" && cause !== null && "cause" in cause ? cause.cause : cause
   const message = inner instanceof Error ? inner.message : String(inner)
   // instead of all the places where it was looked for
-  return message.startsWith("Could not locate the bindings file") ? notBuilt : message
+  if (message.startsWith("Could not locate the bindings file")) return notBuilt
+  return inner instanceof Error && "code" in inner && inner.code === "ERR_DLOPEN_FAILED" ? notOurs : message
 }
 
 /** Whether another process was in the way, at any depth of an error. */

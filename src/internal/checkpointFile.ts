@@ -2,10 +2,12 @@
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { Found, Sealed, StoredRow } from "../Checkpoint.js"
+import type { Finished, Found, Sealed, StoredRow } from "../Checkpoint.js"
 import * as AppendLog from "./appendLog.js"
 import { type SpendingStore, spendingOf } from "./budgetRecord.js"
 import { CheckpointError, io, ioError } from "./checkpointError.js"
@@ -154,8 +156,21 @@ export const make = Effect.fnUntraced(function* (output: string) {
   let spent = loaded.spending
   const earlier = spendingOf(spent, books)
 
-  const closing = (log: AppendLog.AppendLog) => Effect.ignore(log.close)
+  /** The run is over: who could be told by an error is gone. What it has failed with is told already. */
+  const closing = (
+    what: string,
+    close: Effect.Effect<void, CheckpointError>,
+    end: Exit.Exit<unknown, unknown>
+  ): Effect.Effect<void> =>
+    Effect.catchAllCause(close, (cause) => {
+      const told = Exit.isFailure(end) ? Array.from(Cause.failures(end.cause)) : []
+      return Option.exists(Cause.failureOption(cause), (error) => told.includes(error))
+        ? Effect.void
+        : Effect.logWarning(`${output}: ${what}`, cause)
+    })
 
+  /** The journal is removed: all rows are there, and nobody will want to know what they took. */
+  let isSealed = false
   let takeBooks: (() => Books | undefined) | undefined
   const account = (take: () => Books | undefined): Books | undefined => {
     if (takeBooks !== undefined) {
@@ -174,7 +189,7 @@ export const make = Effect.fnUntraced(function* (output: string) {
     return left
   }
   const writeBooks: Effect.Effect<void, CheckpointError> = Effect.suspend(() => {
-    const more = takeBooks?.()
+    const more = isSealed ? undefined : takeBooks?.()
     return more === undefined
       ? Effect.void
       : journal.append(IntentJournal.ledgerLine(more), () => books.merge(more))
@@ -207,7 +222,12 @@ export const make = Effect.fnUntraced(function* (output: string) {
       })
     }),
     // what was paid since the last row, such as for calls that were given up
-    (log) => Effect.zipRight(Effect.ignore(writeBooks), closing(log))
+    (log, end) =>
+      closing(
+        "what this run spent last was not written down",
+        Effect.flatMap(Effect.exit(writeBooks), (written) => Effect.zipRight(log.close, written)),
+        end
+      )
   )
   const outcomes = yield* Effect.acquireRelease(
     AppendLog.make({
@@ -223,7 +243,7 @@ export const make = Effect.fnUntraced(function* (output: string) {
         return { handle, size: scan.end + 1 }
       })
     }),
-    closing
+    (log, end) => closing("the last rows may be missing; the next run asks for them again", log.close, end)
   )
   const scratch = yield* Effect.acquireRelease(
     AppendLog.make({
@@ -234,7 +254,8 @@ export const make = Effect.fnUntraced(function* (output: string) {
     }),
     (log) =>
       Effect.zipRight(
-        closing(log),
+        // what it holds is in other files as well
+        Effect.ignore(log.close),
         Effect.promise(() => fs.rm(scratchPath, { force: true }).catch(() => {}))
       )
   )
@@ -320,30 +341,43 @@ export const make = Effect.fnUntraced(function* (output: string) {
       })
     })
 
-  const finish = (key: string, index: number, line: string): Effect.Effect<void, CheckpointError> =>
+  /** Why this line cannot be written as a row, if it cannot. */
+  const faultOf = ({ index, key, line }: Finished): string | undefined =>
+    slots.has(index)
+      ? `row ${index} of ${path} was given twice`
+      : !line.startsWith(OutcomeRow.prefix(index)) ||
+          !line.includes(JSON.stringify(key)) ||
+          line.includes("\n")
+        ? `not a line of row ${index} with key ${key}: ${line.slice(0, 100)}`
+        : undefined
+
+  const finishAll = (rows: ReadonlyArray<Finished>): Effect.Effect<void, CheckpointError> =>
     Effect.suspend(() => {
-      if (slots.has(index)) return Effect.dieMessage(`row ${index} of ${path} was given twice`)
-      if (
-        !line.startsWith(OutcomeRow.prefix(index)) ||
-        !line.includes(JSON.stringify(key)) ||
-        line.includes("\n")
-      ) {
-        return Effect.dieMessage(`not a line of row ${index} with key ${key}: ${line.slice(0, 100)}`)
-      }
-      return outcomes.append(line, (offset, bytes) => {
-        slots.set(index, { moved: false, offset, bytes })
-        begun.add(key, -1)
-        unknown.add(key, -1)
-      })
+      const fault = Option.firstSomeOf(rows.map((row) => Option.fromNullable(faultOf(row))))
+      if (Option.isSome(fault)) return Effect.dieMessage(fault.value)
+      return outcomes.appendAll(
+        rows.map(({ index, key, line }) => ({
+          line,
+          committed: (offset, bytes) => {
+            slots.set(index, { moved: false, offset, bytes })
+            begun.add(key, -1)
+            unknown.add(key, -1)
+          }
+        }))
+      )
     })
 
   const spending: SpendingStore = {
     id,
     earlier,
     write: (given) =>
-      journal.append(IntentJournal.spendingLine(given), () => {
-        spent = given
-      })
+      Effect.suspend(() =>
+        isSealed
+          ? Effect.void
+          : journal.append(IntentJournal.spendingLine(given), () => {
+              spent = given
+            })
+      )
   }
 
   const missing = (total: number, isLeftOut: (index: number) => boolean): number => {
@@ -387,10 +421,10 @@ export const make = Effect.fnUntraced(function* (output: string) {
       return { rewritten: true, superseded: superseded.length }
     }).pipe(Effect.onError(() => Effect.promise(() => fs.rm(orderedPath, { force: true }).catch(() => {}))))
 
-  const removeJournal = Effect.zipRight(
-    io("remove", journalPath, () => fs.rm(journalPath, { force: true })),
-    RowSeal.syncFolder(dirname(path))
-  )
+  const removeJournal = io("remove", journalPath, async () => {
+    await fs.rm(journalPath, { force: true })
+    isSealed = true
+  }).pipe(Effect.zipRight(RowSeal.syncFolder(dirname(path))))
 
   const seal = (
     total: number,
@@ -429,7 +463,8 @@ export const make = Effect.fnUntraced(function* (output: string) {
     account,
     spending,
     begin,
-    finish,
+    finish: (key: string, index: number, line: string) => finishAll([{ key, index, line }]),
+    finishAll,
     snapshot: writeTo,
     seal
   }

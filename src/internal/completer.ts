@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { identity } from "effect/Function"
+import type * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type * as Budget from "../Budget.js"
 import { Cache, type Hit, type Mode } from "../Cache.js"
@@ -98,6 +99,16 @@ export interface Completer {
    * made; if it fails, there is no call.
    */
   readonly complete: <E>(resolved: Resolved, options: CompleteOptions<E>) => Effect.Effect<Completed, E>
+  /**
+   * The outcomes of those requests that a stored answer settles as it is, in one look at the cache; the others are for
+   * `complete`. Absent where no answer is stored.
+   */
+  readonly recall: ((asked: ReadonlyArray<Keyed>) => Effect.Effect<ReadonlyMap<Keyed, Completed>>) | undefined
+}
+
+/** A request as it will be asked, with its key. */
+export interface Keyed extends Resolved {
+  readonly key: string
 }
 
 /** Whether the vectors of the texts do not depend on each other, as those of Jina's late chunking do. */
@@ -118,14 +129,14 @@ const costOf = ({ cost }: Attempts.Story): Pick<Meta, "cost"> | undefined =>
 
 /** A completer over the services at hand. Made once for a batch, and for each single `complete`. */
 export const make = (options: Options, spending?: Spending): Effect.Effect<Completer, never, Services> =>
-  Effect.contextWithEffect((services: Context.Context<Services>) =>
+  Effect.flatMap(Effect.runtime<Services>(), (runtime) =>
     Effect.clockWith((clock) =>
       Effect.zipWith(
         Observe.observer,
         spending === undefined
           ? Effect.map(accountsOf(options.budget), (accounts): Spending => ({ accounts, record: undefined }))
           : Effect.succeed(spending),
-        (observer, spending) => fromServices(options, services, clock, observer, spending)
+        (observer, spending) => fromServices(options, runtime, clock, observer, spending)
       )
     )
   )
@@ -136,15 +147,28 @@ export interface Spending {
   readonly record: SpendingRecord | undefined
 }
 
+/** The story of a request that begins now. */
+type Begun = Attempts.Story & { readonly journey: Observe.Journey }
+
+const storyOf = (start: number, isShowing: boolean): Begun => ({
+  attempts: 0,
+  endpoint: undefined,
+  failed: undefined,
+  shown: false,
+  isShowing,
+  journey: { start }
+})
+
 const defaultTimeoutMs = Duration.toMillis("10 minutes")
 
 const fromServices = (
   options: Options,
-  services: Context.Context<Services>,
+  runtime: Runtime.Runtime<Services>,
   clock: Clock.Clock,
   observer: Observe.Observer | undefined,
   { accounts, record }: Spending
 ): Completer => {
+  const services = runtime.context
   const providers = Context.get(services, Providers)
   const router = Context.get(services, Router)
   const cache = Context.get(services, Cache)
@@ -169,7 +193,7 @@ const fromServices = (
     isFinal,
     resting,
     told
-  } = Attempts.make(services, clock, events, patienceOf(policy), budgets, options.task)
+  } = Attempts.make(runtime, clock, events, patienceOf(policy), budgets, options.task)
 
   const askWhole: Attempts.Ask = (provider, request, endpoint) =>
     provider.attempt(request, endpoint, timeoutMs)
@@ -301,6 +325,8 @@ const fromServices = (
       Number.POSITIVE_INFINITY
     )
 
+  const isTooMany = ({ documents }: Rerank): boolean => documents.length > rerankDocuments()
+
   /** A ranking of more documents than one call takes. */
   const rankAll = (
     resolved: Resolved & { readonly request: Rerank },
@@ -346,20 +372,67 @@ const fromServices = (
       router.resolve(request, request.task ?? options.task)
     )
 
+  const metaOf = (story: Begun, cached: boolean, requestId: string | undefined): Meta => ({
+    attempts: story.attempts,
+    cached,
+    latencyMs: clock.unsafeCurrentTimeMillis() - story.journey.start,
+    ...(story.endpoint === undefined ? undefined : { endpoint: story.endpoint.id }),
+    ...(requestId === undefined ? undefined : { requestId }),
+    ...(story.key === undefined ? undefined : { key: story.key }),
+    ...costOf(story)
+  })
+
+  /** What became of a request that has an answer, which observers are told. */
+  const answeredBy = (
+    { origin, response }: Hit,
+    request: Request,
+    story: Begun,
+    check: SchemaCheck.Check | undefined
+  ): Completed => {
+    if (origin !== "call") events.free(story, request, response)
+    const meta = metaOf(story, origin !== "call", origin === "store" ? undefined : response.meta.requestId)
+    const told = withMeta(response, meta)
+    const outcome = check === undefined ? Either.right(told) : SchemaCheck.read(told, check)
+    events.settled({ request, bill: story, origin, outcome, start: story.journey.start })
+    return { outcome, meta }
+  }
+
+  /** Whether one stored answer is the whole answer, and nothing more than an answer is asked for. */
+  const isOneAnswer = (request: Request): boolean =>
+    SchemaCheck.of(request) === undefined &&
+    !(request._tag === "Embedding" && areApart(request)) &&
+    !(request._tag === "Rerank" && isTooMany(request))
+
+  const recall: Completer["recall"] = cache.enabled
+    ? (asked) =>
+        Effect.suspend(() => {
+          const start = clock.unsafeCurrentTimeMillis()
+          const simple = asked.filter(({ request }) => isOneAnswer(request))
+          const mode = options.cache
+          return Effect.map(
+            cache.recall(simple.map(({ key, request }) => ({ key, request, mode }))),
+            (responses) => {
+              const found = new Map<Keyed, Completed>()
+              for (const [i, one] of simple.entries()) {
+                const response = responses[i]
+                if (response === undefined) continue
+                const story = storyOf(start, false)
+                story.key = one.key
+                found.set(one, answeredBy({ response, origin: "store" }, one.request, story, undefined))
+              }
+              return found
+            }
+          )
+        })
+    : undefined
+
   const complete: Completer["complete"] = <E>(
     resolved: Resolved,
     { beforeCall, key, onPart }: CompleteOptions<E>
   ) =>
     Effect.suspend((): Effect.Effect<Completed, E> => {
       const start = clock.unsafeCurrentTimeMillis()
-      const story: Attempts.Story = {
-        attempts: 0,
-        endpoint: undefined,
-        failed: undefined,
-        shown: false,
-        isShowing: onPart !== undefined,
-        journey: { start }
-      }
+      const story = storyOf(start, onPart !== undefined)
       // an equal request of another run may be waiting for this call: it must not get this run's failure
       let stopped: { readonly error: E } | undefined
       const before =
@@ -389,40 +462,24 @@ const fromServices = (
       const answered: Effect.Effect<Hit, LlmError> =
         resolved.request._tag === "Embedding" && areApart(resolved.request)
           ? embedAll({ ...resolved, request: resolved.request }, story, before)
-          : resolved.request._tag === "Rerank" && resolved.request.documents.length > rerankDocuments()
+          : resolved.request._tag === "Rerank" && isTooMany(resolved.request)
             ? rankAll({ ...resolved, request: resolved.request }, rerankDocuments(), story, before)
             : keyed === undefined
               ? Effect.map(call, (response) => ({ response, origin: "call" as const }))
               : check === undefined || replays
                 ? cache.getOrCall(keyed, call, { request: resolved.request, mode: options.cache })
                 : fitting(keyed, call, resolved.request, check)
-      const metaOf = (cached: boolean, requestId: string | undefined): Meta => ({
-        attempts: story.attempts,
-        cached,
-        latencyMs: clock.unsafeCurrentTimeMillis() - start,
-        ...(story.endpoint === undefined ? undefined : { endpoint: story.endpoint.id }),
-        ...(requestId === undefined ? undefined : { requestId }),
-        ...(story.key === undefined ? undefined : { key: story.key }),
-        ...costOf(story)
-      })
       const outcome = Effect.matchEffect(inTime(answered, story, late), {
-        onSuccess: ({ origin, response }) => {
-          if (origin !== "call") events.free(story, resolved.request, response)
-          const meta = metaOf(origin !== "call", origin === "store" ? undefined : response.meta.requestId)
-          const told = withMeta(response, meta)
-          const outcome = check === undefined ? Either.right(told) : SchemaCheck.read(told, check)
-          events.settled({ request: resolved.request, bill: story, origin, outcome, start })
-          return Effect.succeed({ outcome, meta })
-        },
+        onSuccess: (hit) => Effect.succeed(answeredBy(hit, resolved.request, story, check)),
         onFailure: (error) => {
           if (stopped !== undefined) return Effect.fail(stopped.error)
           const outcome = Either.left(error)
           events.settled({ request: resolved.request, bill: story, origin: "call", outcome, start })
-          return Effect.succeed({ outcome, meta: metaOf(false, error.requestId) })
+          return Effect.succeed({ outcome, meta: metaOf(story, false, error.requestId) })
         }
       })
       return events.whole(resolved.request, story, outcome)
     })
 
-  return { resolve, complete }
+  return { resolve, complete, recall }
 }

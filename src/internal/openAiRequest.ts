@@ -23,6 +23,7 @@ import * as OpenAiSchema from "./openAiSchema.js"
 import { isOff } from "./openAiThinking.js"
 import * as Renamed from "./renamed.js"
 import { instruction } from "./schemaInWords.js"
+import { isObjectSchema } from "./schemaRoot.js"
 import { off } from "./thinking.js"
 
 type Writable<A> = { -readonly [K in keyof A]: A[K] }
@@ -159,9 +160,7 @@ const encodeToolChoice = (choice: ToolChoice): unknown => {
 const isInWords = (format: ResponseFormat | undefined, { schemas }: Dialect): boolean =>
   format?.type === "jsonSchema" &&
   format.adapt === true &&
-  (schemas === "json" ||
-    schemas === "none" ||
-    (schemas === "strict" && !OpenAiSchema.isObjectSchema(format.schema)))
+  (schemas === "json" || schemas === "none" || (schemas === "strict" && !isObjectSchema(format.schema)))
 
 const encodeResponseFormat = (format: ResponseFormat, dialect: Dialect): unknown => {
   switch (format.type) {
@@ -172,7 +171,7 @@ const encodeResponseFormat = (format: ResponseFormat, dialect: Dialect): unknown
     case "jsonSchema": {
       const { adapt, type: _, ...asked } = format
       if (isInWords(format, dialect)) {
-        return dialect.schemas === "json" && OpenAiSchema.isObjectSchema(format.schema)
+        return dialect.schemas === "json" && isObjectSchema(format.schema)
           ? { type: "json_object" }
           : undefined
       }
@@ -222,7 +221,7 @@ export const encode = (chat: Chat, model: string, how: How = asOpenAi(model)): J
   Renamed.write(body, chat, renamed)
   if (chat.maxTokens !== undefined) body[dialect.maxTokensField(family)] = chat.maxTokens
   if (chat.topK !== undefined && dialect.topK) body.top_k = chat.topK
-  if (chat.thinking !== undefined) Object.assign(body, dialect.thinking?.(chat.thinking))
+  if (chat.thinking !== undefined) Object.assign(body, dialect.thinking?.(chat.thinking, family))
   if (format !== undefined) {
     const wireFormat = encodeResponseFormat(format, dialect)
     if (wireFormat !== undefined) body.response_format = wireFormat
@@ -268,8 +267,12 @@ const decodePart = (part: unknown): unknown => {
   return { type: "provider", value: part }
 }
 
-const defined = (value: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined))
+// for every message of every line: by entries it is ten times as costly
+const defined = (fields: JsonObject): JsonObject => {
+  const kept: Record<string, unknown> = {}
+  for (const name in fields) if (fields[name] !== undefined) kept[name] = fields[name]
+  return kept
+}
 
 const decodeContent = (content: unknown): unknown =>
   Array.isArray(content) ? content.map(decodePart) : content

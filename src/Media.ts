@@ -16,6 +16,7 @@
  */
 import { readFile } from "node:fs/promises"
 import * as Effect from "effect/Effect"
+import { reasonOf } from "./internal/fileReason.js"
 import * as MediaType from "./internal/mediaType.js"
 import { InvalidRequestError } from "./LlmError.js"
 import type { AudioPart, FilePart, ImagePart } from "./Message.js"
@@ -81,8 +82,7 @@ const read = (path: string | URL): Effect.Effect<Loaded, InvalidRequestError> =>
   const name = path instanceof URL ? path.pathname : path
   return Effect.tryPromise({
     try: async () => ({ bytes: await readFile(path), name }),
-    catch: (cause) =>
-      invalid(`The file ${name} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
+    catch: (cause) => invalid(`The file ${name} cannot be read: ${reasonOf(cause)}`)
   })
 }
 

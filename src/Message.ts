@@ -12,7 +12,8 @@ const extra = Schema.optional(Schema.Record({ key: Schema.String, value: Schema.
 
 /**
  * Marks the end of a prefix that the provider is to keep for this long, where it wants to be told: Anthropic, and OpenAI
- * from GPT-5.6 on, which keeps it for as long as it sees fit. Providers that cache by themselves, or not at all, are not sent it: it changes the price and not the answer.
+ * from GPT-5.6 on, which keeps it for as long as it sees fit. Providers that cache by themselves, or not at all, are not
+ * sent it: it changes the price and not the answer.
  */
 const promptCache = Schema.optional(Schema.Literal("5m", "1h"))
 

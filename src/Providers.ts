@@ -2,6 +2,23 @@
  * The providers at hand, by name. A provider speaks one wire protocol; where to and with which credential is
  * the endpoint's business.
  *
+ * @example
+ * import { Cache, Mock, Providers, RateLimiter, Router } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * // a model that is no HTTP server
+ * const local = Providers.fromFunction("local", (request, { model }) =>
+ *   Effect.succeed(Mock.response(`${model} was asked a ${request._tag}`))
+ * )
+ *
+ * const services = Layer.mergeAll(
+ *   Providers.layer([Effect.succeed(local)]),
+ *   Router.layer({ endpoints: [{ provider: "local", baseUrl: "local:", model: "parrot" }] }),
+ *   RateLimiter.layer(),
+ *   Cache.layerMemory()
+ * )
+ *
  * @module
  */
 import * as Context from "effect/Context"

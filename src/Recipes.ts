@@ -20,6 +20,7 @@ import { withSchema } from "./StructuredOutput.js"
 /** Parameters of the request, such as `model` and `temperature`. */
 export type Parameters = Omit<ChatFields, "messages" | "responseFormat">
 
+/** Of any recipe: how it is asked. */
 export interface Options extends Completer.Options {
   readonly parameters?: Parameters | undefined
   /** Said to the model beside what the recipe says. */
@@ -119,10 +120,11 @@ const candidate = (value: unknown): ReadonlyArray<Candidate> => {
 
 const listOf = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
-/** The candidates of each token, as OpenAI (`content`) and Google (`topCandidates`) tell them. */
+/** The candidates of each token, as OpenAI (`content`, or the list itself) and Google (`topCandidates`) tell them. */
 const candidates = (logprobs: unknown): ReadonlyArray<ReadonlyArray<Candidate>> => {
-  if (!isJsonObject(logprobs)) return []
-  const tokens = listOf(logprobs.content ?? logprobs.topCandidates)
+  const tokens = isJsonObject(logprobs)
+    ? listOf(logprobs.content ?? logprobs.topCandidates)
+    : listOf(logprobs)
   return tokens.map((token) =>
     isJsonObject(token) ? listOf(token.top_logprobs ?? token.candidates).flatMap(candidate) : []
   )

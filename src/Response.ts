@@ -1,6 +1,20 @@
 /**
  * The normalised answer to a request.
  *
+ * @example
+ * import { Chat, complete, Message, Response } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ *
+ * // an answer, and the question that follows it
+ * const program = Effect.gen(function* () {
+ *   const messages = [Message.user("Name a river.")]
+ *   const first = yield* complete(Chat.make({ messages }))
+ *   const next = yield* complete(
+ *     Chat.make({ messages: [...messages, Response.toMessage(first), Message.user("How long is it?")] })
+ *   )
+ *   return { text: next.text, why: next.finishReason, paid: next.meta.cost, cached: next.meta.cached }
+ * })
+ *
  * @module
  */
 import * as Schema from "effect/Schema"

@@ -1,7 +1,7 @@
 /**
- * A provider to practise on: a real HTTP server on this machine that speaks OpenAI's wire, with limits,
- * latency, faults and a billing log of your choosing. Try a batch on it before it costs money; test a client
- * on it that must survive 429s, resets and stalls.
+ * A provider to practise on: a real HTTP server on this machine that speaks the wires of all providers, each at a base
+ * URL of its own ({@link Service.urls}), with limits, latency, faults and a billing log of your choosing. Try a batch on
+ * it before it costs money; test a client on it that must survive 429s, resets and stalls.
  *
  * ```ts
  * import * as Console from "effect/Console"

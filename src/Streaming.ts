@@ -16,8 +16,8 @@ import { Collector, fromResponse, type StreamPart } from "./StreamPart.js"
  * The parts of the answer as they come: text, thought, tool calls, usage, and `Finish` as the last. A stream that breaks
  * off before it fails; it is asked for again, at the same endpoint or another, only as long as no part of the answer
  * has been given out; what says nothing of the answer itself (`Start`, `Usage`, `Warning`) is given out with the first
- * part that does, so that it is told of the attempt that answers alone. An answer from the cache, or from an equal request under way, comes at once. The call goes on
- * for as long as somebody reads.
+ * part that does, so that it is told of the attempt that answers alone. An answer from the cache, or from an equal
+ * request under way, comes at once. The call goes on for as long as somebody reads.
  *
  * @example
  * import { Chat, OpenAILive, stream, StreamPart } from "floodgate"

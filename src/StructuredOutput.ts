@@ -1,10 +1,13 @@
 /**
  * Answers that are values: a request with an Effect Schema, and an answer that has been decoded with it.
  *
- * The provider's own strict mode is used where it has one, its JSON mode or an instruction where not. An answer that
- * does not fit is asked for again, with what was wrong, a bounded number of times; it is never cached as a success,
- * and a request that never gets one that fits ends in an `InvalidOutputError`, with the usage of all its answers. One
- * that is streamed cannot be asked for again, since its parts have been shown.
+ * The provider's own strict mode is used where it has one, its JSON mode or an instruction where not. These take
+ * objects alone: a value of another kind (a list, a choice, a union) is asked for as `{"value": …}`. The `text` of an
+ * answer, also as it is streamed and cached, is what the model wrote; `value` is taken out of the object and decoded.
+ *
+ * An answer that does not fit is asked for again, with what was wrong, a bounded number of times; it is never cached
+ * as a success, and a request that never gets one that fits ends in an `InvalidOutputError`, with the usage of all its
+ * answers. One that is streamed cannot be asked for again, since its parts have been shown.
  *
  * @module
  */
@@ -17,6 +20,7 @@ import type * as Completer from "./internal/completer.js"
 import type { JsonObject } from "./internal/jsonObject.js"
 import { safeText } from "./internal/safeText.js"
 import * as SchemaCheck from "./internal/schemaCheck.js"
+import { wrap } from "./internal/schemaRoot.js"
 import { InvalidRequestError, type LlmError } from "./LlmError.js"
 import { type Chat, type ChatFields, type ResponseFormat, type Typed, withFields } from "./Request.js"
 import type { ObjectResponse } from "./Response.js"
@@ -32,12 +36,13 @@ export interface Options {
 }
 
 /**
- * The response format that asks for JSON of this schema, adapted to whatever the provider takes. Throws if the schema
- * has no JSON Schema, as `JSONSchema.make` does.
+ * The response format that asks for JSON of this schema, adapted to whatever the provider takes; of `{"value": …}`
+ * where the schema is not one of objects. Throws if it has no JSON Schema, as `JSONSchema.make` does.
  */
 export const responseFormat = <A, I>(schema: Schema.Schema<A, I>, options: Options = {}): ResponseFormat =>
   formatOf(jsonSchemaOf(schema), options)
 
+/** The response format for values of a JSON Schema, which are asked for within an object where they are none. */
 const formatOf = (whole: JsonObject, options: Options): ResponseFormat => {
   const { $schema: _, ...jsonSchema } = whole
   const description =
@@ -45,7 +50,7 @@ const formatOf = (whole: JsonObject, options: Options): ResponseFormat => {
   return {
     type: "jsonSchema",
     name: options.name ?? "answer",
-    schema: jsonSchema,
+    schema: wrap(jsonSchema) ?? jsonSchema,
     strict: true,
     adapt: true,
     ...(description === undefined ? undefined : { description })

@@ -250,7 +250,7 @@ export const provider = (wire: Wire): Effect.Effect<Providers.Provider, never, H
           wireCall,
           asked: { provider: endpoint.provider, model, request },
           warnings: [
-            ...lacking.map((feature) => `${wire.name} has no counterpart for ${feature}: it was left out`),
+            ...lacking.map((feature) => Features.leftOut(wire.name, feature)),
             ...(wire.warns?.(request, context) ?? [])
           ],
           call: {

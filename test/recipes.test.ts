@@ -70,6 +70,12 @@ describe("Recipes", () => {
           })
         )
       )
+      // the Responses API gives the list of tokens by itself
+      const responses = yield* Effect.provide(
+        Recipes.score("Is it?"),
+        Mock.layer(() => Mock.response("Yes", { logprobs: yesNo(0.6, 0.3).content }))
+      )
+      expect(responses).toEqual(measured)
       expect(google).toEqual({ yes: false, probability: 0, measured: true })
       const plain = yield* Effect.provide(
         Recipes.score("Is it?"),

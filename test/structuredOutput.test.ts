@@ -31,6 +31,7 @@ import {
 import * as AnthropicSchema from "../src/internal/anthropicSchema.js"
 import * as GeminiSchema from "../src/internal/geminiSchema.js"
 import * as OpenAiSchema from "../src/internal/openAiSchema.js"
+import * as SchemaRoot from "../src/internal/schemaRoot.js"
 
 const City = Schema.Struct({
   name: Schema.String,
@@ -206,6 +207,56 @@ describe("object", () => {
       expect(value).toEqual({ share: {} })
     })
   )
+
+  it.effect("asks for what is no object within one, and takes it out of it", () =>
+    Effect.gen(function* () {
+      const Years = Schema.Array(Schema.Number)
+      const { layer, seen } = answering(`{"value":["753"]}`, `{"value":[753]}`)
+      const { text, value } = yield* Effect.provide(object(asked, Years), layer)
+      expect([value, text]).toEqual([[753], `{"value":[753]}`])
+      expect(seen[0]?.responseFormat).toMatchObject({
+        schema: {
+          type: "object",
+          properties: { value: { type: "array", items: { type: "number" } } },
+          required: ["value"],
+          additionalProperties: false
+        }
+      })
+      expect(seen[1]?.messages.at(-1)?.content).toContain("at value.0: Expected number")
+      const Box = Schema.Union(Schema.Struct({ value: Schema.Number }), Schema.Struct({ none: Schema.Null }))
+      const cases = [
+        // a model that is told in words may leave the object out
+        [Years, "So: [753, 509]", [753, 509]],
+        [Schema.Literal("old", "new"), `"old"`, "old"],
+        [Schema.Literal("old", "new"), `{"value":"new"}`, "new"],
+        [Box, `{"value":{"value":1}}`, { value: 1 }],
+        [Box, `{"value":1}`, { value: 1 }],
+        [Schema.NullOr(City), `{"value":{"name":"Rome","founded":null,"mayor":null}}`, JSON.parse(good)],
+        [Schema.NullOr(City), `{"value":null}`, null]
+      ] as const
+      for (const [schema, answer, expected] of cases) {
+        const { layer } = answering(answer)
+        const asking = object(asked, schema as Schema.Schema<unknown, unknown>, { corrections: 0 })
+        expect((yield* Effect.provide(asking, layer)).value).toEqual(expected)
+      }
+    })
+  )
+
+  it("moves the definitions of what it wraps, and leaves what cannot be moved", () => {
+    const Named = Schema.Struct({ name: Schema.String }).annotations({ identifier: "Named" })
+    expect(StructuredOutput.responseFormat(Schema.Array(Named))).toMatchObject({
+      schema: {
+        properties: { value: { type: "array", items: { $ref: "#/$defs/Named" } } },
+        $defs: { Named: { type: "object" } }
+      }
+    })
+    const List = Schema.Array(Schema.String).annotations({ identifier: "List" })
+    expect(StructuredOutput.responseFormat(List)).toMatchObject({
+      schema: { type: "object", properties: { value: { $ref: "#/$defs/List" } } }
+    })
+    const nested = { type: "array", items: { $ref: "#" } }
+    expect(SchemaRoot.wrap(nested)).toBeUndefined()
+  })
 
   it.effect("asks again with what was wrong, and counts the usage of every call", () =>
     Effect.gen(function* () {

@@ -6,10 +6,11 @@ import * as Either from "effect/Either"
 import { type LlmError, NetworkError } from "../LlmError.js"
 import { StreamPart } from "../StreamPart.js"
 import type { Asked, EventReader, ServerSentEvent } from "../Wire.js"
-import { finishReasonOf, refusalOf, textIn, usageOf } from "./anthropicResponse.js"
+import { finishReasonOf, refusalOf, usageOf } from "./anthropicResponse.js"
 import * as Thoughts from "./anthropicThoughts.js"
 import { classifyEvent } from "./classifyError.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { textOf } from "./wireValues.js"
 
 type Parts = ReadonlyArray<StreamPart>
 
@@ -101,8 +102,8 @@ export const make = (asked: Asked): EventReader => {
     return [
       StreamPart.ToolCall({
         index: block.call,
-        id: textIn(given.id),
-        name: textIn(given.name),
+        id: textOf(given.id),
+        name: textOf(given.name),
         arguments: json
       })
     ]
@@ -145,14 +146,14 @@ export const make = (asked: Asked): EventReader => {
       StreamPart.Finish({
         finishReason: finishReasonOf(stopReason, calls > 0),
         rawFinishReason: stopReason,
-        serviceTier: textIn(usage.service_tier)
+        serviceTier: textOf(usage.service_tier)
       })
     ]
   }
 
   const change = (event: JsonObject): Parts => {
     const delta = isJsonObject(event.delta) ? event.delta : {}
-    stopReason = textIn(delta.stop_reason) ?? stopReason
+    stopReason = textOf(delta.stop_reason) ?? stopReason
     const refusal = stopReason === "refusal" ? refusalOf(delta.stop_details) : undefined
     return [...(refusal === undefined ? [] : [StreamPart.Refusal({ text: refusal })]), ...count(event.usage)]
   }
@@ -162,7 +163,7 @@ export const make = (asked: Asked): EventReader => {
     switch (event.type) {
       case "message_start": {
         const message = isJsonObject(event.message) ? event.message : {}
-        const started = StreamPart.Start({ id: textIn(message.id), model: textIn(message.model) })
+        const started = StreamPart.Start({ id: textOf(message.id), model: textOf(message.model) })
         return [started, ...count(message.usage)]
       }
       case "content_block_start":

@@ -5,6 +5,7 @@
  * Source: Anthropic's guide to structured outputs, and the schema transformation of its SDK.
  */
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { bound, describe } from "./schemaInWords.js"
 import { isRecursive, nameOf, opened, referencesIn } from "./schemaReference.js"
 
 const formats: ReadonlySet<string> = new Set([
@@ -38,13 +39,6 @@ const impossible = (findings: Findings): JsonObject => {
 }
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
-
-const describe = (description: unknown, constraints: ReadonlyArray<string>): string | undefined => {
-  const own = typeof description === "string" ? description : undefined
-  if (constraints.length === 0) return own
-  const said = `{${constraints.join(", ")}}`
-  return own === undefined ? said : `${own}\n\n${said}`
-}
 
 /** Bounds that stand in a list of their own are bounds of the schema; anything else in it is a schema. */
 const withOwnBounds = (schema: JsonObject): JsonObject => {
@@ -98,7 +92,7 @@ const node = (given: unknown, findings: Findings): JsonObject => {
   } = schema
   const out: Record<string, unknown> = {}
   const constraints: Array<string> = []
-  const say = (keyword: string, value: unknown) => constraints.push(`${keyword}: ${JSON.stringify(value)}`)
+  const say = (keyword: string, value: unknown) => constraints.push(bound(keyword, value))
   for (const [keyword, value] of Object.entries(rest)) {
     if (kept.has(keyword)) out[keyword] = value
     else if (keyword === "allOf") out.allOf = list(value).map((part) => branch(part, findings))

@@ -3,20 +3,22 @@ import * as Either from "effect/Either"
 import { type LlmError, ServerError, TimeoutError, withUsage } from "../LlmError.js"
 import type { ReasoningPart, ToolCall } from "../Message.js"
 import type { Embedding } from "../Request.js"
-import { type ChatResponse, type EmbeddingResponse, type FinishReason, fromFields } from "../Response.js"
+import { type ChatResponse, type EmbeddingResponse, fromFields } from "../Response.js"
 import { toolCall } from "../StreamPart.js"
 import type { Usage } from "../Usage.js"
 import { type Asked, answered } from "../Wire.js"
 import { protocol } from "./cohereRequest.js"
 import * as EmbeddingVectors from "./embeddingVectors.js"
+import * as FinishReasons from "./finishReasons.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
 import { context, noAnswer } from "./noAnswer.js"
 import * as RankedResults from "./rankedResults.js"
 import { estimatedUsage } from "./tokenEstimate.js"
 import { argumentsOf, countOf, listOf, objectOf, textOf } from "./wireValues.js"
 
-const finishReasons: ReadonlyMap<string, FinishReason> = new Map(
-  Object.entries({
+/** Why the answer ended. */
+export const finishReasonOf = FinishReasons.reader(
+  {
     COMPLETE: "stop",
     STOP_SEQUENCE: "stop",
     MAX_TOKENS: "length",
@@ -24,14 +26,9 @@ const finishReasons: ReadonlyMap<string, FinishReason> = new Map(
     ERROR_TOXIC: "content_filter",
     ERROR: "error",
     TIMEOUT: "error"
-  })
+  },
+  "COMPLETE"
 )
-
-/** Why the answer ended. */
-export const finishReasonOf = (raw: string | undefined, calls: boolean): FinishReason =>
-  calls && (raw === undefined || raw === "COMPLETE")
-    ? "tool_calls"
-    : ((raw === undefined ? undefined : finishReasons.get(raw)) ?? "other")
 
 /** The error of an answer that ended before it was whole. */
 export const failed = (asked: Asked, raw: string | undefined): LlmError => {
@@ -57,8 +54,9 @@ export const usageOf = (wire: unknown): Usage | undefined => {
   const cacheReadTokens = countOf(wire.cached_tokens)
   const inputTokens = countOf(tokens.input_tokens) ?? billedInputTokens
   const outputTokens = countOf(tokens.output_tokens) ?? billedOutputTokens
-  if (inputTokens === undefined && outputTokens === undefined) return undefined
-  const usage: Writable<Usage> = { inputTokens: inputTokens ?? 0, outputTokens: outputTokens ?? 0 }
+  // what is not stated is not free
+  if (inputTokens === undefined || outputTokens === undefined) return undefined
+  const usage: Writable<Usage> = { inputTokens, outputTokens }
   if (cacheReadTokens !== undefined) usage.cacheReadTokens = cacheReadTokens
   if (billedInputTokens !== undefined) usage.billedInputTokens = billedInputTokens
   if (billedOutputTokens !== undefined) usage.billedOutputTokens = billedOutputTokens

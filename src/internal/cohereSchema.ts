@@ -1,10 +1,14 @@
 /**
  * A JSON Schema by the rules of Cohere's JSON mode: an object at the root, and none of the bounds on numbers, lengths
- * and numbers of items that it does not know. What is left out here is checked where the answer is decoded.
+ * and numbers of items that it does not know, which are said in descriptions instead. They are checked where the answer
+ * is decoded.
  *
  * Source: Cohere's guide to structured outputs.
  */
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { merged } from "./schemaAllOf.js"
+import { bound, bounds, describe } from "./schemaInWords.js"
+import { opened } from "./schemaReference.js"
 
 const dropped: ReadonlySet<string> = new Set([
   "$schema",
@@ -12,34 +16,13 @@ const dropped: ReadonlySet<string> = new Set([
   "$comment",
   "additionalProperties",
   "default",
+  "description",
   "examples",
-  "exclusiveMaximum",
-  "exclusiveMinimum",
-  "maxItems",
-  "maxLength",
-  "maxProperties",
-  "maximum",
-  "minItems",
-  "minLength",
-  "minProperties",
-  "minimum",
-  "multipleOf",
-  "pattern",
-  "title",
-  "uniqueItems"
+  "title"
 ])
 
 /** What cannot be left out without letting in, or wanting, something else. */
-const inexpressible = [
-  "allOf",
-  "not",
-  "if",
-  "then",
-  "else",
-  "patternProperties",
-  "prefixItems",
-  "dependentSchemas"
-]
+const inexpressible = ["not", "if", "then", "else", "patternProperties", "prefixItems", "dependentSchemas"]
 
 const formats: ReadonlySet<unknown> = new Set(["date-time", "uuid", "date", "time"])
 
@@ -49,12 +32,18 @@ const simplified = (given: unknown): unknown => {
     return items.includes(undefined) ? undefined : items
   }
   if (!isJsonObject(given)) return given
-  if (inexpressible.some((keyword) => given[keyword] !== undefined)) return undefined
+  const schema = merged(given)
+  if (schema === undefined || inexpressible.some((keyword) => schema[keyword] !== undefined)) return undefined
   // a map of any names has no properties to list
-  if (isJsonObject(given.additionalProperties)) return undefined
+  if (isJsonObject(schema.additionalProperties)) return undefined
   const out: Record<string, unknown> = {}
-  for (const [keyword, inner] of Object.entries(given)) {
-    if (dropped.has(keyword) || (keyword === "format" && !formats.has(inner))) continue
+  const said: Array<string> = []
+  for (const [keyword, inner] of Object.entries(schema)) {
+    if (dropped.has(keyword)) continue
+    if (bounds.has(keyword) && !(keyword === "format" && formats.has(inner))) {
+      said.push(bound(keyword, inner))
+      continue
+    }
     const value =
       keyword === "enum" || keyword === "const" || keyword === "required"
         ? inner
@@ -65,7 +54,8 @@ const simplified = (given: unknown): unknown => {
     // it knows one kind of union, which is looser than the other
     out[keyword === "oneOf" ? "anyOf" : keyword] = value
   }
-  return out
+  const description = describe(schema.description, said)
+  return description === undefined ? out : { ...out, description }
 }
 
 const members = (given: unknown): unknown => {
@@ -90,7 +80,8 @@ const adapted = new WeakMap<JsonObject, JsonObject | null>()
 export const adapt = (schema: JsonObject): JsonObject | undefined => {
   let found = adapted.get(schema)
   if (found === undefined) {
-    const simple = isRoot(schema) ? simplified(schema) : undefined
+    const whole = opened(schema)
+    const simple = isRoot(whole) ? simplified(whole) : undefined
     found = isJsonObject(simple) ? simple : null
     adapted.set(schema, found)
   }

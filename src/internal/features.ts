@@ -44,6 +44,10 @@ const messageWithout = (given: Message, kinds: ReadonlySet<string>): Message => 
   return message.content == null ? message : { ...message, content: contentWithout(message.content, kinds) }
 }
 
+/** The warning of a feature that was dropped. */
+export const leftOut = (provider: string, feature: string): string =>
+  `${provider} has no counterpart for ${feature}: it was left out`
+
 /** The request without these features, if it lets them be dropped. */
 export const drop = (
   provider: string,

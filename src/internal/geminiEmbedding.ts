@@ -11,6 +11,7 @@ import { type Asked, answered, type WireCall } from "../Wire.js"
 import { notAnswer, usageOf } from "./geminiResponse.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
 import { estimatedUsage } from "./tokenEstimate.js"
+import { listOf } from "./wireValues.js"
 
 const taskTypes = {
   query: "RETRIEVAL_QUERY",
@@ -44,15 +45,13 @@ const response = (
   )
 }
 
-const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
-
 const member = (value: unknown, name: string): unknown => (isJsonObject(value) ? value[name] : undefined)
 
 // --- the Gemini API ----------------------------------------------------------------------------------------
 
 const decode: WireCall["decode"] = (body, asked) => {
   const one = member(body, "embedding")
-  const all = one === undefined ? list(member(body, "embeddings")) : [one]
+  const all = one === undefined ? listOf(member(body, "embeddings")) : [one]
   return response(
     asked,
     body,
@@ -80,7 +79,7 @@ export const encode = (request: Embedding, model: string, path: string): WireCal
 // --- Vertex AI ---------------------------------------------------------------------------------------------
 
 const decodePredictions: WireCall["decode"] = (body, asked) => {
-  const embeddings = list(member(body, "predictions")).map((prediction) => member(prediction, "embeddings"))
+  const embeddings = listOf(member(body, "predictions")).map((prediction) => member(prediction, "embeddings"))
   const counts = embeddings.map((embedding) => member(member(embedding, "statistics"), "token_count"))
   const isTold = counts.every((count) => typeof count === "number")
   const inputTokens = counts.reduce<number>((sum, count) => sum + (typeof count === "number" ? count : 0), 0)

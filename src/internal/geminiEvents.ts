@@ -9,13 +9,9 @@ import type { Asked, EventReader, ServerSentEvent } from "../Wire.js"
 import { classifyEvent } from "./classifyError.js"
 import { blocked, Candidate, finishOf, notAnswer, serviceTierOf, usageOf } from "./geminiResponse.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { listOf, textOf } from "./wireValues.js"
 
 type Read = Either.Either<ReadonlyArray<StreamPart>, LlmError>
-
-const filled = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== "" ? value : undefined
-
-const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
 /** Reads one answer. */
 class ChatReader implements EventReader {
@@ -76,9 +72,9 @@ class ChatReader implements EventReader {
   #piece(piece: JsonObject): Read {
     if (!this.#begun) {
       this.#begun = true
-      this.#parts.push(StreamPart.Start({ id: filled(piece.responseId), model: filled(piece.modelVersion) }))
+      this.#parts.push(StreamPart.Start({ id: textOf(piece.responseId), model: textOf(piece.modelVersion) }))
     }
-    const candidates = list(piece.candidates).filter(isJsonObject)
+    const candidates = listOf(piece.candidates).filter(isJsonObject)
     const refused = candidates.length === 0 ? blocked(this.#asked, piece.promptFeedback) : undefined
     if (refused !== undefined) return Either.left(withUsage(refused, usageOf(piece.usageMetadata)))
     for (const candidate of candidates) if ((candidate.index ?? 0) === 0) this.#add(candidate)
@@ -91,14 +87,14 @@ class ChatReader implements EventReader {
 
   #add(candidate: JsonObject): void {
     this.#candidate.add(candidate.content)
-    this.#finishReason = filled(candidate.finishReason) ?? this.#finishReason
+    this.#finishReason = textOf(candidate.finishReason) ?? this.#finishReason
     this.#finishMessage = candidate.finishMessage ?? this.#finishMessage
     const { logprobsResult: logprobs } = candidate
     if (!isJsonObject(logprobs)) return
     const before = this.#logprobs ?? {}
     this.#logprobs = { ...before, ...logprobs }
     for (const [name, value] of Object.entries(logprobs)) {
-      if (Array.isArray(value)) this.#logprobs[name] = [...list(before[name]), ...value]
+      if (Array.isArray(value)) this.#logprobs[name] = [...listOf(before[name]), ...value]
     }
   }
 }

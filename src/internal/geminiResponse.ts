@@ -16,70 +16,65 @@ import { type ChatResponse, type Choice, type FinishReason, fromFields } from ".
 import { StreamPart, toolCall } from "../StreamPart.js"
 import type { Usage } from "../Usage.js"
 import { type Asked, answered } from "../Wire.js"
+import * as FinishReasons from "./finishReasons.js"
 import { protocol, Turn } from "./geminiTurn.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
 import { safeText } from "./safeText.js"
 import { estimatedUsage } from "./tokenEstimate.js"
+import { countOf, textOf } from "./wireValues.js"
 
 type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
-const filled = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== "" ? value : undefined
-
 // --- finish reasons and usage ------------------------------------------------------------------------------
 
-const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
-  ["STOP", "stop"],
-  ["MAX_TOKENS", "length"],
-  ["SAFETY", "content_filter"],
-  ["RECITATION", "content_filter"],
-  ["LANGUAGE", "content_filter"],
-  ["BLOCKLIST", "content_filter"],
-  ["PROHIBITED_CONTENT", "content_filter"],
-  ["SPII", "content_filter"],
-  ["IMAGE_SAFETY", "content_filter"],
-  ["IMAGE_PROHIBITED_CONTENT", "content_filter"],
-  ["IMAGE_RECITATION", "content_filter"],
-  ["MODEL_ARMOR", "content_filter"],
-  ["MALFORMED_FUNCTION_CALL", "error"],
-  ["MALFORMED_RESPONSE", "error"],
-  ["MISSING_THOUGHT_SIGNATURE", "error"],
-  ["UNEXPECTED_TOOL_CALL", "error"],
-  ["TOO_MANY_TOOL_CALLS", "error"]
-])
-
-/** Tool calls end with `STOP`: the calls tell. */
-const finishReasonOf = (raw: string | undefined, calls: boolean): FinishReason => {
-  if (calls && (raw === undefined || raw === "STOP")) return "tool_calls"
-  return (raw === undefined ? undefined : finishReasons.get(raw)) ?? "other"
-}
-
-const count = (value: unknown): number | undefined => {
-  const number = typeof value === "string" && value !== "" ? Number(value) : value
-  return typeof number === "number" && Number.isFinite(number) ? number : undefined
-}
+/** Why the answer ended. Tool calls end with `STOP`. */
+const finishReasonOf = FinishReasons.reader(
+  {
+    STOP: "stop",
+    MAX_TOKENS: "length",
+    SAFETY: "content_filter",
+    RECITATION: "content_filter",
+    LANGUAGE: "content_filter",
+    BLOCKLIST: "content_filter",
+    PROHIBITED_CONTENT: "content_filter",
+    SPII: "content_filter",
+    IMAGE_SAFETY: "content_filter",
+    IMAGE_PROHIBITED_CONTENT: "content_filter",
+    IMAGE_RECITATION: "content_filter",
+    MODEL_ARMOR: "content_filter",
+    MALFORMED_FUNCTION_CALL: "error",
+    MALFORMED_RESPONSE: "error",
+    MISSING_THOUGHT_SIGNATURE: "error",
+    UNEXPECTED_TOOL_CALL: "error",
+    TOO_MANY_TOOL_CALLS: "error"
+  },
+  "STOP"
+)
 
 const audioOf = (details: unknown): number | undefined => {
   if (!Array.isArray(details)) return undefined
   const audio = details.find((detail) => isJsonObject(detail) && detail.modality === "AUDIO")
-  return count(audio?.tokenCount) || undefined
+  return countOf(audio?.tokenCount) || undefined
 }
 
 /**
  * The prompt's count has the cached tokens in it and not those of tools that Google ran; the candidates' count does not
- * have the thoughts, which are paid for as output. Counts of zero are left out.
+ * have the thoughts, which are paid for as output. Counts of zero are left out: where the output has none, the total
+ * tells. `undefined` without the prompt's, which is never zero: what is not stated is not free.
  */
 export const usageOf = (metadata: unknown): Usage | undefined => {
   if (!isJsonObject(metadata)) return undefined
-  const prompt = count(metadata.promptTokenCount)
-  const said = count(metadata.candidatesTokenCount)
-  const thought = count(metadata.thoughtsTokenCount)
-  if (prompt === undefined && said === undefined && thought === undefined) return undefined
-  const usage: Writable<Usage> = {
-    inputTokens: (prompt ?? 0) + (count(metadata.toolUsePromptTokenCount) ?? 0),
-    outputTokens: (said ?? 0) + (thought ?? 0)
-  }
-  const cached = count(metadata.cachedContentTokenCount)
+  const prompt = countOf(metadata.promptTokenCount)
+  const said = countOf(metadata.candidatesTokenCount)
+  const thought = countOf(metadata.thoughtsTokenCount)
+  if (prompt === undefined) return undefined
+  const inputTokens = prompt + (countOf(metadata.toolUsePromptTokenCount) ?? 0)
+  const outputTokens =
+    said === undefined && thought === undefined
+      ? Math.max(0, (countOf(metadata.totalTokenCount) ?? 0) - inputTokens)
+      : (said ?? 0) + (thought ?? 0)
+  const usage: Writable<Usage> = { inputTokens, outputTokens }
+  const cached = countOf(metadata.cachedContentTokenCount)
   if (cached !== undefined) usage.cacheReadTokens = cached
   if (thought !== undefined) usage.reasoningTokens = thought
   const heard = audioOf(metadata.promptTokensDetails)
@@ -91,7 +86,7 @@ export const usageOf = (metadata: unknown): Usage | undefined => {
 
 /** The tier that was billed, under the name of either server. */
 export const serviceTierOf = (metadata: unknown): string | undefined =>
-  isJsonObject(metadata) ? (filled(metadata.serviceTier) ?? filled(metadata.trafficType)) : undefined
+  isJsonObject(metadata) ? (textOf(metadata.serviceTier) ?? textOf(metadata.trafficType)) : undefined
 
 // --- one candidate -----------------------------------------------------------------------------------------
 
@@ -131,7 +126,7 @@ export class Candidate {
 
   #part(part: JsonObject): void {
     this.#turn.add(part)
-    const signature = filled(part.thoughtSignature)
+    const signature = textOf(part.thoughtSignature)
     const text = typeof part.text === "string" ? part.text : ""
     if (part.thought === true) {
       this.reasoning += text
@@ -167,8 +162,8 @@ export class Candidate {
   #call(call: JsonObject, signature: string | undefined): void {
     const index = this.toolCalls.length
     const whole = toolCall({
-      id: filled(call.id) ?? `call_${index}`,
-      name: filled(call.name) ?? "",
+      id: textOf(call.id) ?? `call_${index}`,
+      name: textOf(call.name) ?? "",
       // a call without arguments may come without them
       arguments: JSON.stringify(call.args ?? {}),
       ...(signature === undefined ? undefined : { signature })
@@ -200,9 +195,9 @@ export const notAnswer = (asked: Asked, message: string): NetworkError =>
 
 /** The error for a prompt that was blocked; nothing if it was not. */
 export const blocked = (asked: Asked, feedback: unknown): ContentFilterError | undefined => {
-  const reason = isJsonObject(feedback) ? filled(feedback.blockReason) : undefined
+  const reason = isJsonObject(feedback) ? textOf(feedback.blockReason) : undefined
   if (reason === undefined || !isJsonObject(feedback)) return undefined
-  const words = filled(feedback.blockReasonMessage)
+  const words = textOf(feedback.blockReasonMessage)
   return new ContentFilterError({
     ...context(asked),
     status: 200,
@@ -220,7 +215,7 @@ export const finishOf = (
 ): Either.Either<FinishReason, LlmError> => {
   const reason = finishReasonOf(raw, calls)
   if (reason !== "error") return Either.right(reason)
-  const more = filled(words)
+  const more = textOf(words)
   const fields = {
     ...context(asked),
     code: safeText(raw ?? "", 100),
@@ -244,7 +239,7 @@ const choice = (candidate: JsonObject): Choice => {
   return {
     text,
     toolCalls,
-    finishReason: finishReasonOf(filled(candidate.finishReason), toolCalls.length > 0),
+    finishReason: finishReasonOf(textOf(candidate.finishReason), toolCalls.length > 0),
     ...(candidate.logprobsResult == null ? undefined : { logprobs: candidate.logprobsResult })
   }
 }
@@ -265,18 +260,18 @@ export const decode = (body: unknown, asked: Asked): Either.Either<ChatResponse,
     )
   }
   const found = read(first)
-  const raw = filled(first.finishReason)
+  const raw = textOf(first.finishReason)
   const finish = finishOf(asked, raw, first.finishMessage, found.toolCalls.length > 0)
   if (Either.isLeft(finish)) return Either.left(withUsage(finish.left, usageOf(whole.usageMetadata)))
   const response: Writable<ChatResponse> = fromFields({
     ...answered(asked, body),
-    model: filled(whole.modelVersion) ?? asked.model,
+    model: textOf(whole.modelVersion) ?? asked.model,
     text: found.text,
     finishReason: finish.right,
     toolCalls: found.toolCalls,
     usage: usageOf(whole.usageMetadata) ?? estimatedUsage(asked.request, found)
   })
-  const id = filled(whole.responseId)
+  const id = textOf(whole.responseId)
   const tier = serviceTierOf(whole.usageMetadata)
   if (id !== undefined) response.id = id
   if (raw !== undefined) response.rawFinishReason = raw

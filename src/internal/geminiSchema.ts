@@ -1,10 +1,12 @@
 /**
- * A JSON Schema in the words that `responseJsonSchema` knows. What it does not know is left out, or said in another
- * way: the answer may then be looser than the schema, and `StructuredOutput` checks what it decodes.
+ * A JSON Schema in the words that `responseJsonSchema` knows. Bounds that it does not know are said in descriptions,
+ * and what else it does not know is left out, or said in another way: the answer may then be looser than the schema,
+ * and `StructuredOutput` checks what it decodes.
  *
  * Source: Google's API description of `GenerationConfig.responseJsonSchema`.
  */
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { bound, bounds, describe } from "./schemaInWords.js"
 import { opened } from "./schemaReference.js"
 
 /** Keywords that go as they are. */
@@ -12,7 +14,6 @@ const kept = [
   "type",
   "format",
   "title",
-  "description",
   "minItems",
   "maxItems",
   "minimum",
@@ -40,7 +41,7 @@ const merged = (schema: JsonObject): JsonObject => {
 }
 
 /** Bounds that exclude their value: the next whole number, or, looser, the value itself. */
-const bounds = (schema: JsonObject): JsonObject => {
+const nearestBounds = (schema: JsonObject): JsonObject => {
   const step = schema.type === "integer" ? 1 : 0
   const { exclusiveMaximum: below, exclusiveMinimum: above } = schema
   return {
@@ -48,6 +49,13 @@ const bounds = (schema: JsonObject): JsonObject => {
     ...(typeof below === "number" && schema.maximum === undefined ? { maximum: below - step } : undefined)
   }
 }
+
+/** What is said of the others. */
+const unknownBounds = (schema: JsonObject): ReadonlyArray<string> =>
+  Object.entries(schema)
+    .filter(([keyword]) => bounds.has(keyword) && !kept.includes(keyword))
+    .filter(([keyword]) => schema.type !== "integer" || !keyword.startsWith("exclusive"))
+    .map(([keyword, value]) => bound(keyword, value))
 
 /** Enums hold texts and numbers only. */
 const choice = (schema: JsonObject): JsonObject => {
@@ -70,8 +78,10 @@ const node = (given: unknown): unknown => {
   if (typeof schema.$ref === "string") return { $ref: schema.$ref }
   const out: Record<string, unknown> = {}
   for (const keyword of kept) if (schema[keyword] !== undefined) out[keyword] = schema[keyword]
-  Object.assign(out, bounds(schema), choice(schema))
+  Object.assign(out, nearestBounds(schema), choice(schema))
   if (out.type === undefined) delete out.type
+  const description = describe(schema.description, unknownBounds(schema))
+  if (description !== undefined) out.description = description
   const variants = schema.anyOf ?? schema.oneOf
   if (Array.isArray(variants)) out.anyOf = variants.map(node)
   if (isJsonObject(schema.properties)) out.properties = mapped(schema.properties)

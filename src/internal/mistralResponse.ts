@@ -2,31 +2,22 @@
 import * as Either from "effect/Either"
 import { type LlmError, ServerError, withUsage } from "../LlmError.js"
 import type { ReasoningPart, ToolCall } from "../Message.js"
-import { type ChatResponse, type Choice, type FinishReason, fromFields } from "../Response.js"
+import { type ChatResponse, type Choice, fromFields } from "../Response.js"
 import { toolCall } from "../StreamPart.js"
 import type { Usage } from "../Usage.js"
 import { type Asked, answered } from "../Wire.js"
+import * as FinishReasons from "./finishReasons.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
 import { protocol } from "./mistralRequest.js"
 import { context, noAnswer } from "./noAnswer.js"
 import { estimatedUsage } from "./tokenEstimate.js"
 import { argumentsOf, countOf, listOf, objectOf, textOf } from "./wireValues.js"
 
-const finishReasons: ReadonlyMap<string, FinishReason> = new Map(
-  Object.entries({
-    stop: "stop",
-    length: "length",
-    model_length: "length",
-    tool_calls: "tool_calls",
-    error: "error"
-  })
+/** Why the answer ended. */
+export const finishReasonOf = FinishReasons.reader(
+  { stop: "stop", length: "length", model_length: "length", tool_calls: "tool_calls", error: "error" },
+  "stop"
 )
-
-/** Why the answer ended. The calls tell, not the reason, where a tool was forced. */
-export const finishReasonOf = (raw: string | undefined, calls: boolean): FinishReason =>
-  calls && (raw === undefined || raw === "stop")
-    ? "tool_calls"
-    : ((raw === undefined ? undefined : finishReasons.get(raw)) ?? "other")
 
 /** The error of a model that failed in the middle. */
 export const failed = (asked: Asked, raw: string | undefined): LlmError =>
@@ -78,15 +69,16 @@ const toolCallOf = (item: unknown, index: number): ToolCall => {
   })
 }
 
-/** Cached tokens stand under one of three names. */
+/** Cached tokens stand under one of three names. `undefined` without both counts: what is not stated is not free. */
 export const usageOf = (wire: unknown): Usage | undefined => {
   if (!isJsonObject(wire)) return undefined
   const cached =
     countOf(wire.num_cached_tokens) ??
     countOf(objectOf(wire.prompt_tokens_details).cached_tokens) ??
     countOf(objectOf(wire.prompt_token_details).cached_tokens)
-  const inputTokens = countOf(wire.prompt_tokens) ?? 0
-  const outputTokens = countOf(wire.completion_tokens) ?? 0
+  const inputTokens = countOf(wire.prompt_tokens)
+  const outputTokens = countOf(wire.completion_tokens)
+  if (inputTokens === undefined || outputTokens === undefined) return undefined
   return cached === undefined
     ? { inputTokens, outputTokens }
     : { inputTokens, outputTokens, cacheReadTokens: cached }

@@ -61,7 +61,7 @@ export const openAi: Dialect = {
   systemRole: (family) => (OpenAiModels.isReasoningModel(family) ? "developer" : "system"),
   streamUsage: true,
   topK: false,
-  thinking: OpenAiThinking.effort,
+  thinking: OpenAiModels.effort,
   echo: undefined,
   thinkTags: false,
   schemas: "strict",

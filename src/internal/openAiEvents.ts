@@ -14,17 +14,14 @@ import * as OpenAiReasoning from "./openAiReasoning.js"
 import { finishReasonOf, textOf } from "./openAiResponse.js"
 import * as OpenAiUsage from "./openAiUsage.js"
 import { Splitter } from "./thinkTags.js"
+import * as WireValues from "./wireValues.js"
 
 type Parts = ReadonlyArray<StreamPart>
 type Read = Either.Either<Parts, LlmError>
 
 const none: Read = Either.right([])
 
-const filled = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== "" ? value : undefined
-
-const argumentsOf = (given: unknown): string =>
-  given == null ? "" : typeof given === "string" ? given : JSON.stringify(given)
+const filled = WireValues.textOf
 
 /** What is known of a call that is coming in. */
 interface Called {
@@ -180,7 +177,7 @@ class ChatReader implements EventReader {
       isNamed: name !== undefined || known?.isNamed === true
     })
     this.#lastCall = index
-    parts.push(StreamPart.ToolCall({ index, id, name, arguments: argumentsOf(called.arguments) }))
+    parts.push(StreamPart.ToolCall({ index, id, name, arguments: WireValues.argumentsOf(called.arguments) }))
   }
 
   /** Which call a piece is of, where the server gives no index. */

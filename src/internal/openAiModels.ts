@@ -8,6 +8,7 @@ import type { UnsupportedError } from "../LlmError.js"
 import type { Chat, ChatFields } from "../Request.js"
 import { unsupported } from "../Wire.js"
 import { isJsonObject } from "./jsonObject.js"
+import * as OpenAiThinking from "./openAiThinking.js"
 import { isOff } from "./openAiThinking.js"
 
 /** Without the mark of a fine-tuned model. */
@@ -30,7 +31,14 @@ export const takesCacheMarks = (model: string): boolean => generation(base(model
 
 /** Models that cannot be told not to think. */
 const alwaysThinks = (name: string): boolean =>
-  /^gpt-(6-astra|6\.[12](?!\d))/.test(name) || (generation(name) === 5 && isReasoningModel(name))
+  /^(o\d|gpt-(6-astra|6\.[12](?!\d)))/.test(name) || (generation(name) === 5 && isReasoningModel(name))
+
+/** Models that answer at once: they refuse to be told anything of thinking, that there be none included. */
+export const neverThinks = (model: string): boolean => /^(gpt-[34]|chatgpt-4o|gpt-5-chat)/.test(base(model))
+
+/** How much to think, for those that do. */
+export const effort: OpenAiThinking.ThinkingFields = (thinking, family) =>
+  isOff(thinking) && neverThinks(family) ? {} : OpenAiThinking.effort(thinking, family)
 
 /** What the server takes from any model: the value that it would use itself. */
 const standard: Partial<Record<keyof ChatFields, unknown>> = {
@@ -74,7 +82,10 @@ export const lacks = (chat: Chat, model: string): ReadonlyArray<string> => {
   const refused: Array<string> = refusedFields(chat, name).filter(
     (field) => chat[field] !== undefined && chat[field] !== standard[field]
   )
-  if (isOff(chat.thinking) && alwaysThinks(name)) refused.push("thinking")
+  if (chat.thinking !== undefined) {
+    const cannot = isOff(chat.thinking) ? alwaysThinks(name) : neverThinks(name)
+    if (cannot) refused.push("thinking")
+  }
   return refused
 }
 

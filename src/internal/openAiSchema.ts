@@ -8,7 +8,9 @@
  * Source: OpenAI's guide to structured outputs.
  */
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { merged } from "./schemaAllOf.js"
 import { opened } from "./schemaReference.js"
+import { isObjectSchema } from "./schemaRoot.js"
 
 /** A schema as it is sent: by the rules; or as it was, where they cannot say it (open maps, tuples, conditions). */
 export interface Adapted {
@@ -105,40 +107,6 @@ const nullable = (schema: JsonObject): JsonObject => {
     : { anyOf: [schema, { type: "null" }] }
 }
 
-const describing = new Set(["title", "description", "additionalProperties"])
-
-/** Schemas that all hold, as one, where they are objects of different properties. */
-const merged = (schema: JsonObject): JsonObject | undefined => {
-  const { allOf, ...rest } = schema
-  if (allOf === undefined) return schema
-  let whole: JsonObject = {}
-  for (const given of [rest, ...list(allOf)]) {
-    const part = isJsonObject(given) ? merged(given) : undefined
-    if (part === undefined) return undefined
-    const { properties, required, ...more } = part
-    const known = isJsonObject(whole.properties) ? whole.properties : {}
-    const added = isJsonObject(properties) ? properties : {}
-    const clashes =
-      Object.keys(added).some((name) => name in known) ||
-      Object.keys(more).some(
-        (key) =>
-          !describing.has(key) &&
-          whole[key] !== undefined &&
-          JSON.stringify(whole[key]) !== JSON.stringify(more[key])
-      )
-    if (clashes) return undefined
-    whole = {
-      ...more,
-      ...whole,
-      ...(properties === undefined ? undefined : { properties: { ...known, ...added } }),
-      ...(required === undefined ? undefined : { required: [...list(whole.required), ...list(required)] })
-    }
-  }
-  // a reference among others would have to be opened
-  const others = Object.keys(whole).filter((key) => key !== "$ref" && !describing.has(key))
-  return whole.$ref !== undefined && others.length > 0 ? undefined : whole
-}
-
 /** The members of an object, which may have no others. */
 const closed = (schema: JsonObject, size: Size, depth: number): JsonObject | undefined => {
   const { additionalProperties: others } = schema
@@ -196,12 +164,6 @@ const strictly = (given: unknown, size: Size, depth: number): JsonObject | undef
     out.anyOf = strict
   }
   return size.fits ? out : undefined
-}
-
-/** Whether the values of a schema are objects: no provider's mode takes anything else at the root. */
-export const isObjectSchema = (schema: JsonObject): boolean => {
-  const root = opened(schema)
-  return root.type === "object" || (root.type === undefined && isJsonObject(root.properties))
 }
 
 /** The schema for strict mode; as it is, and not strict, where strict mode has no words for it. */

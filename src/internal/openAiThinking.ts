@@ -3,8 +3,8 @@ import type { Thinking } from "../Request.js"
 import type { JsonObject } from "./jsonObject.js"
 import { budgetOf, effortOf, off } from "./thinking.js"
 
-/** The fields of the body that stand for the setting. */
-export type ThinkingFields = (thinking: Thinking) => JsonObject
+/** The fields of the body that stand for the setting; `family` is the model by its own name, where it is known. */
+export type ThinkingFields = (thinking: Thinking, family: string) => JsonObject
 
 /** No thought at all: by its word, or by a budget of nothing. */
 export const isOff = (thinking: Thinking | undefined): boolean => thinking === off || thinking === 0

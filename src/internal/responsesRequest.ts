@@ -17,6 +17,7 @@ import { isOff } from "./openAiThinking.js"
 import * as Renamed from "./renamed.js"
 import * as ResponsesEcho from "./responsesEcho.js"
 import { instruction } from "./schemaInWords.js"
+import { isObjectSchema } from "./schemaRoot.js"
 import { effortOf } from "./thinking.js"
 import { objectOf } from "./wireValues.js"
 
@@ -170,7 +171,7 @@ const encodeToolChoice = (choice: ToolChoice): unknown =>
 
 /** The schema that has to be put into words, if there is one: strict mode takes objects alone. */
 const schemaInWords = (format: ResponseFormat | undefined): JsonObject | undefined =>
-  format?.type === "jsonSchema" && format.adapt === true && !OpenAiSchema.isObjectSchema(format.schema)
+  format?.type === "jsonSchema" && format.adapt === true && !isObjectSchema(format.schema)
     ? format.schema
     : undefined
 
@@ -245,7 +246,7 @@ export const encode = (chat: Chat, context: Context): JsonObject => {
   body.input = input
   Renamed.write(body, chat, renamed)
   const { thinking, verbosity } = chat
-  if (thinking !== undefined) {
+  if (thinking !== undefined && !(isOff(thinking) && OpenAiModels.neverThinks(familyOf(context)))) {
     body.reasoning = isOff(thinking) ? { effort: "none" } : { effort: effortOf(thinking), summary: "auto" }
   }
   const format = encodeFormat(chat.responseFormat)

@@ -21,17 +21,20 @@ type Writable<A> = { -readonly [K in keyof A]: A[K] }
 export const outputOf = ({ output }: JsonObject): ReadonlyArray<JsonObject> =>
   listOf(output).filter(isJsonObject)
 
-/** Cached and cache-write tokens are parts of the input, and thoughts of the output. */
+/**
+ * Cached and cache-write tokens are parts of the input, and thoughts of the output. `undefined` without both counts:
+ * what is not stated is not free.
+ */
 export const usageOf = (wire: unknown): Usage | undefined => {
   if (!isJsonObject(wire)) return undefined
+  const inputTokens = countOf(wire.input_tokens)
+  const outputTokens = countOf(wire.output_tokens)
+  if (inputTokens === undefined || outputTokens === undefined) return undefined
   const input = objectOf(wire.input_tokens_details)
   const cached = countOf(input.cached_tokens)
   const written = countOf(input.cache_write_tokens)
   const thoughts = countOf(objectOf(wire.output_tokens_details).reasoning_tokens)
-  const usage: Writable<Usage> = {
-    inputTokens: countOf(wire.input_tokens) ?? 0,
-    outputTokens: countOf(wire.output_tokens) ?? 0
-  }
+  const usage: Writable<Usage> = { inputTokens, outputTokens }
   if (cached !== undefined) usage.cacheReadTokens = cached
   if (written !== undefined) usage.cacheWriteTokens = written
   if (thoughts !== undefined) usage.reasoningTokens = thoughts

@@ -13,6 +13,7 @@ import { type ChatResponse, type Response, toMessage, withUsage } from "../Respo
 import * as Usage from "../Usage.js"
 import type { JsonObject } from "./jsonObject.js"
 import { safeText } from "./safeText.js"
+import * as SchemaRoot from "./schemaRoot.js"
 import { withoutStandIns } from "./strictNulls.js"
 
 /** Where a request carries what its answer is checked with. Not a field: it is neither sent nor part of the key. */
@@ -21,7 +22,10 @@ export const TypeId: unique symbol = Symbol.for("floodgate/schemaCheck")
 /** What an answer is checked with. */
 export interface Check {
   readonly decode: (value: unknown) => Either.Either<unknown, ParseResult.ParseError>
+  /** Of the value itself. */
   readonly jsonSchema: JsonObject
+  /** Whether the value is asked for as the member of an object; see `schemaRoot`. Default `false`. */
+  readonly isWrapped?: boolean | undefined
   /** How often an answer that does not fit is asked for again. */
   readonly corrections: number
   /** Whether an answer that calls tools and has no value is an error. Default `false`: it is a turn on the way. */
@@ -45,7 +49,14 @@ export const make = <A, I>(
   schema: Schema.Schema<A, I>,
   jsonSchema: JsonObject,
   corrections: number
-): Check => ({ decode: decoderOf(schema), jsonSchema, corrections, needsValue: true, schema })
+): Check => ({
+  decode: decoderOf(schema),
+  jsonSchema,
+  isWrapped: SchemaRoot.wrap(jsonSchema) !== undefined,
+  corrections,
+  needsValue: true,
+  schema
+})
 
 /** The request, whose answer may call tools first: for those who run them and ask again. */
 export const passingToolCalls = (chat: Chat): Chat => {
@@ -103,20 +114,34 @@ const candidates = (text: string, cut: boolean): Either.Either<ReadonlyArray<unk
 }
 
 /** Where a value does not fit, in a few lines that a model can act on. */
-const issues = (error: ParseResult.ParseError): string =>
+const issues = (error: ParseResult.ParseError, within: ReadonlyArray<string>): string =>
   ParseResult.ArrayFormatter.formatErrorSync(error)
     .slice(0, 5)
-    .map(({ message, path }) =>
-      path.length === 0 ? message : `at ${path.map(String).join(".")}: ${message}`
-    )
+    .map((issue) => {
+      const path = [...within, ...issue.path]
+      return path.length === 0 ? issue.message : `at ${path.map(String).join(".")}: ${issue.message}`
+    })
     .join("; ")
 
-const decodeWith = (json: unknown, check: Check): Either.Either<unknown, string> => {
+const decodeBare = (
+  json: unknown,
+  check: Check,
+  within: ReadonlyArray<string>
+): Either.Either<unknown, string> => {
   const decoded = check.decode(json)
   if (Either.isRight(decoded)) return Either.right(decoded.right)
   // strict modes make the model write null for what is not there
   const pruned = check.decode(withoutStandIns(json, check.jsonSchema))
-  return Either.mapLeft(Either.isRight(pruned) ? pruned : decoded, issues)
+  return Either.mapLeft(Either.isRight(pruned) ? pruned : decoded, (error) => issues(error, within))
+}
+
+/** The value in the JSON. A model that is not held to the object around it may leave that out. */
+const decodeWith = (json: unknown, check: Check): Either.Either<unknown, string> => {
+  if (check.isWrapped !== true) return decodeBare(json, check, [])
+  const bare = () => decodeBare(json, check, [SchemaRoot.member])
+  if (!SchemaRoot.isWrapped(json)) return bare()
+  const value = decodeBare(json[SchemaRoot.member], check, [SchemaRoot.member])
+  return Either.isRight(value) ? value : Either.orElse(bare(), () => value)
 }
 
 /** An answer that the model did not want to give, or could not end, is not made better by asking again. */

@@ -3,6 +3,7 @@
  * is put together with the definition, so that it reaches the model.
  */
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { bound, describe } from "./schemaInWords.js"
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
@@ -175,11 +176,11 @@ class Opener {
 /** What stands beside a reference that is not written out: bounds have no place there but in words. */
 const inWords = (others: JsonObject): JsonObject => {
   const bounds = Object.entries(others).filter(([keyword]) => isBound(keyword))
-  const said = bounds.map(([keyword, value]) => `${keyword}: ${JSON.stringify(value)}`).join(", ")
-  const words = [others.description, said === "" ? undefined : `{${said}}`].filter(
-    (part) => typeof part === "string"
+  const description = describe(
+    others.description,
+    bounds.map(([keyword, value]) => bound(keyword, value))
   )
-  return words.length === 0 ? {} : { description: words.join("\n\n") }
+  return description === undefined ? {} : { description }
 }
 
 // the requests of a batch share one schema, most often

@@ -6,9 +6,15 @@ export const textOf = (value: unknown): string | undefined =>
   typeof value === "string" && value !== "" ? value : undefined
 
 /** A number, which some servers write as text. */
+export const numberOf = (value: unknown): number | undefined => {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined
+}
+
+/** How many there are of something, such as tokens. */
 export const countOf = (value: unknown): number | undefined => {
-  const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value
-  return typeof count === "number" && Number.isFinite(count) ? count : undefined
+  const count = numberOf(value)
+  return count !== undefined && count >= 0 ? count : undefined
 }
 
 /** A list; empty where there is none. */

@@ -7,8 +7,9 @@
  * - `https://{resource}.openai.azure.com/openai?api-version=2024-10-21`: the deployment stands in the path,
  *   `POST …/openai/deployments/{model}/chat/completions?api-version=…`.
  *
- * Chats may go to the Responses API instead ({@link Options.api}). {@link baseUrl} writes either address. The model of a request is the name of a deployment, which says nothing of the model
- * behind it: that is the endpoint's `family`. Without one nothing is known to be refused.
+ * {@link baseUrl} writes either address. Chats may go to the Responses API instead ({@link Options.api}). The model of a
+ * request is the name of a deployment, which says nothing of the model behind it: that is the endpoint's `family`.
+ * Without one nothing is known to be refused.
  *
  * The key goes in the `api-key` header; a token of Entra ID, as bearer ({@link Options.accessToken}). What the content
  * filter found is in the answer's `raw`; a prompt that it blocks is a `ContentFilterError`.

@@ -1,10 +1,10 @@
 /**
  * Anthropic's error body, and its checks of single values.
  */
+import type { Body } from "./BodyChecks.js"
 import type { Reply } from "./Wire.js"
 
-/** A body as it was parsed, or a part of one. */
-export type Body = Readonly<Record<string, unknown>>
+export { type Body, list, record } from "./BodyChecks.js"
 
 const types: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
@@ -43,11 +43,6 @@ export const error = (
 
 /** The refusal of a request that is not right. */
 export const invalid = (message: string): Reply => error(400, message)
-
-export const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
-
-export const record = (value: unknown): Body =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Body) : {}
 
 /** Refuses what has other keys than these, in Anthropic's words. */
 export const extraKeys = (value: Body, known: ReadonlyArray<string>, path = ""): Reply | undefined => {

@@ -129,7 +129,7 @@ const badMarks = (body: Body): Reply | undefined => {
     return invalid(`A maximum of 4 blocks with cache_control may be provided. Found ${marks.length}.`)
   }
   const bad = marks.find(
-    ({ ttl, type }) => type !== "ephemeral" || !["5m", "1h", undefined].includes(ttl as string)
+    ({ ttl, type }) => type !== "ephemeral" || (ttl !== undefined && ttl !== "5m" && ttl !== "1h")
   )
   return bad === undefined
     ? undefined

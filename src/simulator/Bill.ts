@@ -71,6 +71,8 @@ export interface Price {
   readonly cacheRead?: number
   /** Of input written to it. Default: as other input. */
   readonly cacheWrite?: number
+  /** Factors by the service tier that the answer names, such as `{ flex: 0.5 }`. Default: 1. */
+  readonly tiers?: Readonly<Record<string, number>>
 }
 
 /** Dollars for these tokens. */

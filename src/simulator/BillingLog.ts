@@ -217,14 +217,15 @@ export const make = (options: {
   let last = 0
   let first = 1
   let tally = Tally.make()
+  const counters = (): Record<string, number> => ({})
   const zero = () => ({
     requests: 0,
     open: 0,
     successes: 0,
     charged: 0,
-    byStatus: {} as Record<string, number>,
-    byOutcome: {} as Record<string, number>,
-    byFault: {} as Record<string, number>,
+    byStatus: counters(),
+    byOutcome: counters(),
+    byFault: counters(),
     ...Bill.none,
     cost: 0,
     undelivered: { requests: 0, ...Bill.none, cost: 0 },

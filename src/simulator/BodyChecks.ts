@@ -1,4 +1,5 @@
 /** What the wires without OpenAI's error texts look at in a body: values by kind, and what is wrong with them. */
+import { isJsonObject } from "../internal/jsonObject.js"
 
 /** A body as it was parsed, or an object in it. */
 export type Body = Readonly<Record<string, unknown>>
@@ -7,8 +8,7 @@ export type Body = Readonly<Record<string, unknown>>
 export const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
 /** An object; empty where there is none. */
-export const record = (value: unknown): Body =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Body) : {}
+export const record = (value: unknown): Body => (isJsonObject(value) ? value : {})
 
 /** A number, if it is one. */
 export const number = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined)

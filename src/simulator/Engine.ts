@@ -69,8 +69,8 @@ export interface Plan {
   readonly charged: boolean
   readonly success: boolean
   readonly price: Bill.Price | undefined
-  /** The part of the price that is charged. Default: all of it. */
-  readonly discount?: number
+  /** How much of the price is charged, by its tier or as a batch. Default: all of it. */
+  readonly factor?: number
   readonly limiter: Limiter | undefined
 }
 
@@ -248,6 +248,7 @@ export const make = (
       draw(hash, attempt, "latency", latency) +
       generation +
       (fault?.kind === "delay" ? Duration.toMillis(fault.by) : 0)
+    const price = options.prices[call.model] ?? options.prices["*"]
     const ticket = log.open(arrival)
     return {
       ticket,
@@ -261,6 +262,7 @@ export const make = (
           now: time,
           hash,
           processingMillis: delayMillis,
+          serviceTier: call.serviceTier,
           ...standings(limiter, time)
         })
       },
@@ -271,7 +273,8 @@ export const make = (
       unsettledTokens: chargedOnEntry(call) === undefined ? answer.outputTokens : 0,
       charged: fault === undefined || isCharged(fault),
       success: fault === undefined || fault.kind === "delay" || FaultyAnswer.bentBy(fault) !== undefined,
-      price: options.prices[call.model] ?? options.prices["*"],
+      price,
+      factor: price?.tiers?.[call.serviceTier ?? ""] ?? 1,
       limiter
     }
   }
@@ -298,7 +301,7 @@ export const make = (
         const fault = FaultyAnswer.deliveryOf(drawn) === "whole" ? drawn : undefined
         return fault?.kind === "status"
           ? reply(wire, arrival, wire.failure(fault), { fault })
-          : { ...generate(wire, arrival, call, makeLimiter({}), fault), limiter: undefined, discount: 0.5 }
+          : { ...generate(wire, arrival, call, makeLimiter({}), fault), limiter: undefined, factor: 0.5 }
       })()
       finish(plan, "answered")
       const text = typeof plan.body === "string" ? plan.body : plan.body.join("")
@@ -387,7 +390,7 @@ export const make = (
     const share = typeof plan.body === "string" ? 1 : sent.share
     const tokens = Bill.upTo(plan.tokens, share)
     const charged = plan.charged && (outcome !== "abandoned" || options.chargeAbandoned)
-    const cost = charged && price !== undefined ? Bill.cost(tokens, price) * (plan.discount ?? 1) : 0
+    const cost = charged && price !== undefined ? Bill.cost(tokens, price) * (plan.factor ?? 1) : 0
     if (limiter !== undefined) {
       limiter.release()
       if (plan.unsettledTokens > 0 && charged)

@@ -11,6 +11,7 @@ export interface Question extends Utterance.Question {
   /** Of the prompt's tokens, sound. */
   readonly audioTokens: number
   readonly n: number
+  readonly serviceTier: string
   /** Whether thoughts are shown. */
   readonly shown: boolean
   /** Alternatives per token; absent if log probabilities were not asked for. */
@@ -109,7 +110,7 @@ const usageOf = (
       { modality: "TEXT", tokenCount: prompt - audio },
       ...(audio > 0 ? [{ modality: "AUDIO", tokenCount: audio }] : [])
     ],
-    ...(question.server === "vertex" ? { trafficType: "ON_DEMAND" } : { serviceTier: "standard" })
+    ...(question.server === "vertex" ? { trafficType: "ON_DEMAND" } : { serviceTier: question.serviceTier })
   }
 }
 

@@ -3,6 +3,7 @@ import { type Body, list, number, record, textOf } from "./BodyChecks.js"
 import * as GeminiAnswer from "./GeminiAnswer.js"
 import type { Server } from "./GeminiError.js"
 import * as GeminiRules from "./GeminiRules.js"
+import * as ServiceTier from "./ServiceTier.js"
 import * as Utterance from "./Utterance.js"
 import type { Call, Reply, WireOptions } from "./Wire.js"
 
@@ -78,6 +79,7 @@ export const read = (
     server,
     stream,
     n,
+    serviceTier: ServiceTier.ofGemini(body["serviceTier"]),
     asked: contentText(asked ?? contents.at(-1)),
     inputTokens: input,
     audioTokens: audioTokens(body),
@@ -99,6 +101,7 @@ export const read = (
     inputTokens: input,
     // Google counts what goes in
     maxOutputTokens: maxTokens === undefined ? undefined : maxTokens * n,
+    serviceTier: question.serviceTier,
     answer: (context) => GeminiAnswer.make(question, context)
   }
 }

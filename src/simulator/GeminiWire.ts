@@ -230,6 +230,6 @@ export const make = (options: WireOptions, server: Server): Wire => {
     quotaExhausted: depleted,
     failure: failureOf(server),
     waitText: (waitMillis) => `Please retry in ${duration(waitMillis)}.`,
-    headers: () => ({ "x-gemini-service-tier": "standard" })
+    headers: ({ serviceTier = "standard" }) => ({ "x-gemini-service-tier": serviceTier })
   }
 }

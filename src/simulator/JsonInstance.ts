@@ -1,12 +1,12 @@
 /**
  * A small value that fits a JSON Schema, for answers and tool arguments that must.
  */
+import { isJsonObject } from "../internal/jsonObject.js"
 
 // A node of a schema is JSON from outside: any object, its fields looked at one by one.
 type Node = Readonly<Record<string, unknown>>
 
-const asNode = (value: unknown): Node | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Node) : undefined
+const asNode = (value: unknown): Node | undefined => (isJsonObject(value) ? value : undefined)
 
 const asList = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 

@@ -1,11 +1,12 @@
 /**
  * Azure's two surfaces of OpenAI's wire: `/openai/v1/…` with the deployment as `model`, and
- * `/openai/deployments/{deployment}/…`, where the body's `model` counts for nothing. Each deployment is named as the
- * model behind it.
+ * `/openai/deployments/{deployment}/…`, where the body's `model` counts for nothing. The Responses API takes the
+ * deployment as `model` on either. Each deployment is named as the model behind it.
  *
  * Source: Microsoft's reference of Azure OpenAI.
  */
 import { type Flavour, openAi } from "./OpenAiFlavour.js"
+import * as OpenAiResponses from "./OpenAiResponses.js"
 import * as OpenAiWire from "./OpenAiWire.js"
 import type { Reply, Wire, WireOptions } from "./Wire.js"
 
@@ -63,6 +64,7 @@ const deploymentPath = /^\/deployments\/([^/]+)(\/.+)$/
 /** Makes Azure's wire. It sees the paths below `/openai`. */
 export const make = (options: WireOptions): Wire => {
   const wire = OpenAiWire.make({ ...options, models: undefined }, azure)
+  const responses = OpenAiResponses.make({ ...options, models: undefined })
   const isDeployed = (name: unknown) =>
     options.models === undefined || options.models.some((model) => model === name)
   return {
@@ -70,7 +72,7 @@ export const make = (options: WireOptions): Wire => {
     name: "azure",
     route: (method, path) => {
       const [, deployment, rest] = deploymentPath.exec(path) ?? []
-      const route = wire.route(method, rest ?? path)
+      const route = wire.route(method, rest ?? path) ?? responses.route(method, path)
       if (route?._tag !== "Endpoint") return route
       return {
         _tag: "Endpoint",

@@ -14,6 +14,7 @@ import {
 } from "./OpenAiError.js"
 import { type Flavour, isReasoning, openAi } from "./OpenAiFlavour.js"
 import * as OpenAiStrictSchema from "./OpenAiStrictSchema.js"
+import * as ServiceTier from "./ServiceTier.js"
 import { tokensOf } from "./Text.js"
 import type { Call, Reply, WireOptions } from "./Wire.js"
 
@@ -155,7 +156,12 @@ const unsupported = (param: string, more = ""): Reply =>
   })
 
 const badForModel = (body: Body, model: string): Reply | undefined => {
-  if (!isReasoning(model)) return undefined
+  if (!isReasoning(model)) {
+    // of others nothing is known, as of a deployment's name
+    return /^(gpt-[34]|gpt-5-chat)/.test(model) && body["reasoning_effort"] != null
+      ? error(400, { message: "Unrecognized request argument supplied: reasoning_effort" })
+      : undefined
+  }
   if (body["max_tokens"] !== undefined && body["max_tokens"] !== null) {
     return unsupported("max_tokens", " Use 'max_completion_tokens' instead.")
   }
@@ -179,6 +185,20 @@ const badForModel = (body: Body, model: string): Reply | undefined => {
     return error(400, { message, param: "reasoning_effort" })
   }
   return undefined
+}
+
+const badChoices = (body: Body): Reply | undefined => {
+  const { stop, tools } = body
+  if (list(stop).length > 4) {
+    const message = `Invalid 'stop': array too long. Expected an array with maximum length 4, but instead got an array with length ${list(stop).length} instead.`
+    return error(400, { message, param: "stop", code: "array_above_max_length" })
+  }
+  const { function: named, type } = record(body["tool_choice"])
+  const { name } = record(named)
+  const isThere = type !== "function" || list(tools).some((tool) => toolDefinition(tool)?.name === name)
+  return isThere
+    ? undefined
+    : error(400, { message: "Tool choice 'function' not found in 'tools' parameter.", param: "tool_choice" })
 }
 
 const badFormat = (body: Body, checksSchemas: boolean): Reply | undefined => {
@@ -300,6 +320,8 @@ export const read = (body: Body, given: WireOptions, flavour: Flavour = openAi):
     // servers that ignore what they do not know take any schema
     () => badFormat(body, flavour.parameters !== undefined),
     () => badTools(body),
+    // as OpenAI does; what others make of it is not known
+    () => (flavour.families ? badChoices(body) : undefined),
     () => tooLong(options, input, maxTokens, "messages")
   )
   if (reply !== undefined) return reply
@@ -328,6 +350,7 @@ export const read = (body: Body, given: WireOptions, flavour: Flavour = openAi):
     tool: forcedTool(body, flavour.choosesTools),
     topLogprobs: body["logprobs"] === true ? (wholeNumber(body["top_logprobs"]) ?? 0) : undefined,
     reasons: flavour.thinks(body, model),
+    serviceTier: ServiceTier.ofOpenAi(body["service_tier"]),
     flavour,
     stream: body["stream"] === true,
     includeUsage: record(body["stream_options"])["include_usage"] === true
@@ -338,6 +361,7 @@ export const read = (body: Body, given: WireOptions, flavour: Flavour = openAi):
     prompt: messages.map(messageText).join("\n"),
     inputTokens: input,
     maxOutputTokens: maxTokens === undefined ? undefined : maxTokens * n,
+    serviceTier: question.serviceTier,
     answer: (context) => OpenAiChatAnswer.make(question, context)
   }
 }

@@ -32,6 +32,7 @@ export interface Question {
   /** Alternatives per token; absent if log probabilities were not asked for. */
   readonly topLogprobs: number | undefined
   readonly reasons: boolean
+  readonly serviceTier: string
   readonly flavour: Flavour
   readonly stream: boolean
   readonly includeUsage: boolean
@@ -224,7 +225,7 @@ export const make = (question: Question, context: AnswerContext): Answer => {
     id: `chatcmpl-${context.hash.text}${context.seq.toString(36)}`,
     created: Math.floor(context.now / 1000),
     model: question.model,
-    service_tier: "default",
+    service_tier: question.serviceTier,
     system_fingerprint: "fp_simulator",
     ...flavour.extras
   }

@@ -9,6 +9,7 @@ import { isReasoning } from "./OpenAiFlavour.js"
 import * as OpenAiResponsesAnswer from "./OpenAiResponsesAnswer.js"
 import * as OpenAiResponsesRules from "./OpenAiResponsesRules.js"
 import * as OpenAiWire from "./OpenAiWire.js"
+import * as ServiceTier from "./ServiceTier.js"
 import * as Utterance from "./Utterance.js"
 import type { Call, Reply, Route, Wire, WireOptions } from "./Wire.js"
 
@@ -72,6 +73,7 @@ export const read = (body: Body, options: WireOptions): Call | Reply => {
   const include = list(body["include"])
   const asked = items.findLast(({ role }) => role === "user") ?? items.at(-1) ?? {}
   const maxTokens = number(body["max_output_tokens"])
+  const serviceTier = ServiceTier.ofOpenAi(body["service_tier"])
   const question: OpenAiResponsesAnswer.Question = {
     model,
     asked: saidIn(asked),
@@ -95,7 +97,7 @@ export const read = (body: Body, options: WireOptions): Call | Reply => {
       parallel_tool_calls: body["parallel_tool_calls"] ?? true,
       previous_response_id: body["previous_response_id"] ?? null,
       reasoning: { effort: effort ?? null, summary: summary ?? null },
-      service_tier: "default",
+      service_tier: serviceTier,
       store: body["store"] ?? true,
       temperature: body["temperature"] ?? 1,
       text: body["text"] ?? { format: { type: "text" } },
@@ -111,6 +113,7 @@ export const read = (body: Body, options: WireOptions): Call | Reply => {
     prompt: [String(body["instructions"] ?? ""), ...items.map(saidIn)].join("\n"),
     inputTokens: input,
     maxOutputTokens: maxTokens,
+    serviceTier,
     answer: (context) => OpenAiResponsesAnswer.make(question, context)
   }
 }

@@ -5,15 +5,11 @@
  *
  * Sources: the documentation of each, and what their users report of errors.
  */
+import { list, record } from "./BodyChecks.js"
 import { type Body, error } from "./OpenAiError.js"
 import { type Counts, type Flavour, openAi } from "./OpenAiFlavour.js"
 import * as OpenAiWire from "./OpenAiWire.js"
 import type { Reply, Wire, WireOptions } from "./Wire.js"
-
-const record = (value: unknown): Body =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Body) : {}
-
-const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
 /** Refuses messages with parts of these types. */
 const refusesParts =

@@ -2,6 +2,7 @@
  * The rules a JSON Schema must keep for OpenAI's strict mode: an object at the root, every property
  * required, `additionalProperties: false` on every object, none of the keywords it does not know.
  */
+import { isJsonObject } from "../internal/jsonObject.js"
 
 const refusedKeywords = [
   "oneOf",
@@ -18,8 +19,7 @@ const refusedKeywords = [
 
 type Node = Readonly<Record<string, unknown>>
 
-const asNode = (value: unknown): Node | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Node) : undefined
+const asNode = (value: unknown): Node | undefined => (isJsonObject(value) ? value : undefined)
 
 const context = (path: ReadonlyArray<string>): string =>
   `In context=(${path.map((part) => `'${part}'`).join(", ")}${path.length === 1 ? "," : ""})`

@@ -57,6 +57,8 @@ export interface Call {
   readonly inputTokens: number
   /** Most output tokens the request allows, over all its choices, if it says so. */
   readonly maxOutputTokens: number | undefined
+  /** The tier that it is billed by, as its answer names it. */
+  readonly serviceTier?: string | undefined
   readonly answer: (context: AnswerContext) => Answer
 }
 
@@ -89,6 +91,8 @@ export interface HeaderContext {
   readonly tokens: Standing | undefined
   readonly inputTokens: Standing | undefined
   readonly outputTokens: Standing | undefined
+  /** Of a call that has one. */
+  readonly serviceTier?: string | undefined
 }
 
 /** One provider's wire. */

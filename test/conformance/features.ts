@@ -74,6 +74,12 @@ export const weather = {
 
 const City = Schema.Struct({ name: Schema.String, population: Schema.optional(Schema.Number) })
 
+const notObjects: ReadonlyArray<Schema.Schema<unknown, unknown>> = [
+  Schema.Array(Schema.Struct({ name: Schema.String })),
+  Schema.Literal("hot", "cold"),
+  Schema.Union(City, Schema.Struct({ river: Schema.String }))
+] as ReadonlyArray<Schema.Schema.All> as ReadonlyArray<Schema.Schema<unknown, unknown>>
+
 export const features: ReadonlyArray<Feature> = [
   chat("chat", () => Effect.map(ask("Why is the sky blue?"), isAnswered)),
   chat("system", () => Effect.map(asking(Chat.prompt("Hi", { system: "Be terse." })), isAnswered)),
@@ -161,9 +167,19 @@ export const features: ReadonlyArray<Feature> = [
     )
   ),
   chat("objects", () =>
-    Effect.map(object(Chat.prompt("Tell me of Rome."), City, { corrections: 0, ...once }), ({ value }) =>
+    Effect.gen(function* () {
+      const { value } = yield* object(Chat.prompt("Tell me of Rome."), City, { corrections: 0, ...once })
       expect(typeof value.name).toBe("string")
-    )
+      // what is no object is had within one
+      for (const schema of notObjects) {
+        const { text, value } = yield* object(Chat.prompt("Tell me more."), schema, {
+          corrections: 0,
+          ...once
+        })
+        expect(Schema.is(schema)(value)).toBe(true)
+        expect(JSON.parse(text)).toEqual({ value })
+      }
+    })
   ),
   chat("JSON mode", () =>
     Effect.map(ask("Tell me of Rome, as JSON.", { responseFormat: { type: "json" } }), ({ text }) =>

@@ -1142,7 +1142,7 @@ describe("decode", () => {
       model: null,
       stop_reason: 7,
       stop_details: "x",
-      usage: { input_tokens: "9" }
+      usage: { input_tokens: "9", output_tokens: "0" }
     })
     expect(odd).toMatchObject({ text: "Hi", model: haiku, finishReason: "other" })
     expect(odd.usage).toEqual({ inputTokens: 9, outputTokens: 0 })

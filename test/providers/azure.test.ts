@@ -175,6 +175,29 @@ describe("Azure", () => {
     expect(Azure.responsesWire.headers?.(Endpoint.make({ provider: "azure", baseUrl: old }))).toEqual({})
   })
 
+  for (const surface of [{}, { apiVersion: "2025-04-01-preview" }]) {
+    it.scopedLive(`answers chats on the Responses API, ${JSON.stringify(surface)}`, () =>
+      Effect.gen(function* () {
+        const tools = [{ type: "function", name: "weather" }] as const
+        const chat = Chat.prompt("Oslo?", { thinking: "low", store: false })
+        const answers = [yield* complete(chat, once), yield* collect(stream(chat, once))]
+        for (const { finishReason, reasoning, text, usage } of answers) {
+          expect(text).toMatch(/^Answer .*Oslo/)
+          expect([finishReason, reasoning?.startsWith("Thought")]).toEqual(["stop", true])
+          expect(usage.estimated).toBeUndefined()
+        }
+        const called = yield* complete(Chat.prompt("Oslo?", { tools, toolChoice: "required" }), once)
+        expect(called).toMatchObject({ finishReason: "tool_calls", toolCalls: [{ name: "weather" }] })
+        const { embeddings } = yield* complete(new Embedding({ input: ["x"], model: "embeddings" }), once)
+        expect(embeddings).toHaveLength(1)
+      }).pipe(
+        Effect.provide(
+          against({ apiKey: key, reasoningTokens: 20 }, { api: "responses", ...surface }, "gpt-5.4")
+        )
+      )
+    )
+  }
+
   it("knows a deployment's model by the endpoint's family alone", () => {
     const body = (family: string | undefined, fields: object = {}) => {
       const endpoint = Endpoint.make({ provider: "azure", baseUrl: Azure.baseUrl("house"), family })

@@ -401,7 +401,33 @@ describe("Cohere's bodies", () => {
         json_schema: {
           type: "object",
           required: ["minimum"],
-          properties: { minimum: { type: "integer" }, at: { type: "string" } }
+          properties: {
+            minimum: { type: "integer", description: "{minimum: 1}" },
+            at: { type: "string", description: '{format: "email"}' }
+          }
+        }
+      }
+    })
+    const named = {
+      type: "object",
+      required: ["a"],
+      properties: {
+        a: { allOf: [{ $ref: "#/definitions/A" }], description: "the first" },
+        b: { $ref: "#/definitions/A" },
+        c: { type: "integer", allOf: [{ minimum: 1, description: "how many" }] }
+      },
+      definitions: { A: { type: "string", maxLength: 9 } }
+    }
+    expect(sent(named)).toMatchObject({
+      messages: [],
+      response_format: {
+        json_schema: {
+          properties: {
+            a: { type: "string", description: "the first\n\n{maxLength: 9}" },
+            b: { $ref: "#/$defs/A" },
+            c: { type: "integer", description: "how many\n\n{minimum: 1}" }
+          },
+          $defs: { A: { type: "string", description: "{maxLength: 9}" } }
         }
       }
     })
@@ -552,7 +578,9 @@ describe("Cohere's answers", () => {
       }),
       event("tool-call-end", { index: 0 }),
       event("citation-start", { index: 0 }),
-      event("message-end", { delta: { finish_reason: "TOOL_CALL", usage: { tokens: { input_tokens: 3 } } } }),
+      event("message-end", {
+        delta: { finish_reason: "TOOL_CALL", usage: { tokens: { input_tokens: 3, output_tokens: 0 } } }
+      }),
       { event: "message", data: "[DONE]" }
     ].flatMap((given) => Either.getOrThrow(reader.read(given)))
     const collector = new StreamPart.Collector()

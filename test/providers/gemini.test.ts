@@ -897,8 +897,8 @@ describe("Gemini encode", () => {
         type: "object",
         required: ["a", "c"],
         properties: {
-          a: { type: "integer", minimum: 1 },
-          b: { type: "string", description: "b" },
+          a: { type: "integer", minimum: 1, description: "{multipleOf: 2}" },
+          b: { type: "string", description: "b\n\n{minLength: 1}" },
           c: { anyOf: [{ enum: ["x"] }, { anyOf: [{ enum: [1] }, { type: "null" }] }, { type: "boolean" }] },
           d: { anyOf: [{ $ref: "#/$defs/Root" }], description: "again" }
         },

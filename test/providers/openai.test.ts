@@ -324,6 +324,9 @@ describe("OpenAi models", () => {
 
   it.each([
     ["gpt-4.1", { temperature: 0.2, logprobs: true, stop: "x" }, []],
+    ["gpt-4.1", { thinking: "low" }, ["thinking"]],
+    ["ft:gpt-4o-mini:house", { thinking: "off" }, []],
+    ["o3", { thinking: "off" }, ["thinking"]],
     ["my-deployment", { temperature: 0.2, thinking: "off" }, []],
     ["gpt-4o-search-preview", { temperature: 0.2, topP: 0.5 }, ["temperature"]],
     ["o1", { temperature: 0.2, presencePenalty: 1, stop: "x" }, ["temperature", "presencePenalty"]],
@@ -341,6 +344,12 @@ describe("OpenAi models", () => {
     ["gpt-6.2-sol", { thinking: "off" }, ["thinking"]]
   ])("%s %j", (model, fields, expected) => {
     expect(lacking(model, fields)).toEqual(expected)
+  })
+
+  it("tells those that never think nothing of it", () => {
+    const quiet = Chat.prompt("x", { thinking: "off" })
+    expect(encode(quiet, "gpt-4.1-mini")).not.toHaveProperty("reasoning_effort")
+    expect(encode(quiet, "gpt-5.4")).toMatchObject({ reasoning_effort: "none" })
   })
 
   it.scopedLive("says what to do where tools and thought do not go together, and sends nothing", () =>

@@ -343,6 +343,7 @@ describe("the body of a response's request", () => {
     expect(includes({ tools: [weather], store: false }, "gpt-4.1")).toBeUndefined()
     const silent = bodyOf({ messages, thinking: "off" }, "gpt-5.4")
     expect(silent).toMatchObject({ reasoning: { effort: "none" } })
+    expect(bodyOf({ messages, thinking: "off" }, "gpt-4.1")).not.toHaveProperty("reasoning")
     expect(silent).not.toHaveProperty("include")
     expect(silent).not.toHaveProperty("store")
     expect(bodyOf({ messages, thinking: 20_000 }, "gpt-5.4").reasoning).toMatchObject({ effort: "high" })
@@ -567,7 +568,7 @@ describe("an answer of the Responses API", () => {
         id: 7,
         model: null,
         service_tier: {},
-        usage: { input_tokens: "12", output_tokens: null },
+        usage: { input_tokens: "12", output_tokens: "3", input_tokens_details: { cached_tokens: -1 } },
         output: [
           null,
           message({ type: "refusal", refusal: "No." }),
@@ -582,7 +583,7 @@ describe("an answer of the Responses API", () => {
       refusal: "No.",
       finishReason: "content_filter",
       toolCalls: [{ id: "call_0", name: "", arguments: `{"a":1}` }],
-      usage: { inputTokens: 12, outputTokens: 0 }
+      usage: { inputTokens: 12, outputTokens: 3 }
     })
   })
 

@@ -5,8 +5,9 @@
  *   price that they could have. Retries, second attempts and corrections are attempts like any other. Answers from the
  *   cache, of equal requests and of earlier runs cost nothing.
  * - **Settled**: as soon as the answer is there, what it cost is booked instead, and the rest is free for others. What a
- *   server refused is given back. An attempt of whose bill nobody told us (given up, timed out, its connection lost)
- *   stays booked at the most that it may come to: `unsettled`.
+ *   server refused is given back. An attempt of whose bill nobody told us stays booked at the most that it may come to,
+ *   `unsettled`: given up, timed out, its connection lost, its stream broken off, its answer cut short or unreadable, or
+ *   lost behind a gateway (502, 504, 520, 524).
  * - **At the ceiling**: an attempt for which there is no room waits, first come, first served, while others under way may
  *   give some back, and fails with a `BudgetExceededError` once none can: unless the router has an endpoint that is cheap
  *   enough. With less than a twentieth left, the first that fails is the end: nothing more is admitted.
@@ -21,7 +22,7 @@
  * A batch takes a budget of its own as its option. One that is provided by {@link layer} holds for all that is asked below
  * it, several batches included, beside their own. In a batch with a checkpoint a budget counts what earlier runs of the
  * same output spent, those that were killed included: to go on, give it a higher ceiling. A run that is complete ends
- * that count. Jobs of the providers' batch APIs are not counted.
+ * that count. Jobs of the providers' batch APIs, which are submitted whole, are refused under a budget.
  *
  * @example
  * import { batch, Budget, Chat, OpenAILive } from "floodgate"

@@ -27,9 +27,11 @@ import { Cache, type Mode } from "./Cache.js"
 import type { Endpoint } from "./Endpoint.js"
 import { cacheKey, sha256 } from "./internal/cacheKey.js"
 import { modeOf } from "./internal/cacheMode.js"
+import { tierOf } from "./internal/callAtMost.js"
 import { areApart } from "./internal/completer.js"
 import { Demand } from "./internal/estimateTime.js"
 import { KeySet } from "./internal/keySet.js"
+import { fill } from "./internal/requestDefaults.js"
 import * as SchemaCheck from "./internal/schemaCheck.js"
 import { type Source, workers } from "./internal/workers.js"
 import * as Prices from "./Prices.js"
@@ -86,18 +88,20 @@ export interface Totals {
   readonly unpriced: number
 }
 
+/** What one model would be asked, and what that would cost. */
 export interface ModelEstimate extends Totals {
   /** The model; where several may answer all of them, joined by `+`. */
   readonly model: string
 }
 
+/** What a batch would come to: in all, and by model. */
 export interface Estimate extends Totals {
   /** Requests that will fail before they are sent, for they cannot be read or the cache is to answer and cannot. */
   readonly failing: number
   readonly models: ReadonlyArray<ModelEstimate>
   /** The models without a price, as `provider/model`. */
   readonly unpricedModels: ReadonlyArray<string>
-  /** What is doubtful about the prices used, by model. */
+  /** What is doubtful about the prices used, each with the name of the price; see `Prices.doubts`. */
   readonly doubts: ReadonlyArray<string>
   /** How long the calls take at the limits of their domains; `undefined` where there are none. */
   readonly seconds: Range<number> | undefined
@@ -129,10 +133,25 @@ const nothing = () => ({
   unpriced: 0
 })
 
+interface Place {
+  readonly endpoint: Endpoint
+  readonly model: string
+}
+
+/** A request at a place that may answer it. */
+interface Use extends Place {
+  /** With the endpoint's parameters. */
+  readonly sent: Request
+  readonly isLimited: boolean
+  /** Tokens of a typical answer, and of the longest. */
+  readonly low: number
+  readonly high: number
+}
+
 /** The requests of one model, or of several that may answer them. */
 class Group {
   readonly model: string
-  readonly places: ReadonlyArray<{ readonly endpoint: Endpoint; readonly model: string }>
+  readonly places: ReadonlyArray<Place>
   readonly domains: ReadonlyArray<string>
   readonly counter: Tokens.Counter
   readonly totals = nothing()
@@ -192,23 +211,33 @@ class Sums {
     const { method, tokens } = group.counter.count(request)
     const mean = group.stored >= enough ? Math.ceil(group.storedTokens / group.stored) : typicalAnswer
     const { longestAnswer: stated = longestAnswer, typicalAnswer: typical = mean } = this.#options
-    const answers = Tokens.answersOf(request)
-    const allowed = Tokens.maxTokensOf(request)
-    const low = answers * Math.min(typical, allowed ?? typical)
-    const high = answers * (allowed ?? Math.max(stated, typical))
+    const uses = group.places.map((place): Use => {
+      const sent = fill(request, place.endpoint.parameters)
+      const answers = Tokens.answersOf(sent)
+      const allowed = Tokens.maxTokensOf(sent)
+      return {
+        ...place,
+        sent,
+        isLimited: allowed !== undefined,
+        low: answers * Math.min(typical, allowed ?? typical),
+        high: answers * (allowed ?? Math.max(stated, typical))
+      }
+    })
+    const low = Math.min(...uses.map((use) => use.low))
+    const high = Math.max(...uses.map((use) => use.high))
     const most = method === "tokenizer" ? tokens : Math.ceil(tokens * margin)
     totals.calls++
     totals.inputTokens += tokens
     totals.isCounted &&= method === "tokenizer"
     totals.outputTokens.low += low
     totals.outputTokens.high += high
-    if (allowed === undefined) totals.unlimited++
+    if (uses.some(({ isLimited }) => !isLimited)) totals.unlimited++
     this.demand.add(
       group.domains,
       { inputTokens: tokens, outputTokens: low },
       { inputTokens: most, outputTokens: high }
     )
-    const cost = this.#costOf(group, request, { tokens, low, most, high })
+    const cost = this.#costOf(uses, { low: tokens, high: most })
     if (cost === undefined) totals.unpriced++
     else {
       totals.cost.low += cost.low
@@ -217,32 +246,29 @@ class Sums {
   }
 
   /** Over all endpoints that may be asked; none where one of them is unpriced. */
-  #costOf(
-    { places }: Group,
-    request: Request,
-    use: { readonly tokens: number; readonly low: number; readonly most: number; readonly high: number }
-  ): Range<Prices.Money> | undefined {
-    const billing = {
-      batch: this.#options.batch,
-      serviceTier: request._tag === "Chat" ? request.serviceTier : undefined
-    }
-    const units = Tokens.searchUnits(request)
+  #costOf(uses: ReadonlyArray<Use>, inputTokens: Range<number>): Range<Prices.Money> | undefined {
     let range: Range<Prices.Money> | undefined
-    for (const { endpoint, model } of places) {
+    for (const { endpoint, model, sent, ...use } of uses) {
+      const billing = { batch: this.#options.batch, serviceTier: tierOf(sent) }
       const price = Prices.ofEndpoint(this.#prices, endpoint, model, this.#at)
       if (price === undefined) {
         this.unpriced.add(`${endpoint.provider}/${model}`)
         return undefined
       }
-      if (price.doubt !== undefined) this.doubts.add(`${price.id}: ${price.doubt}`)
-      const bounds = Tokens.boundsOf(request, price)
-      const low = Prices.cost(
-        price,
-        { inputTokens: use.tokens, outputTokens: use.low, searchUnits: units.least },
-        billing
-      )
+      const bounds = Tokens.boundsOf(sent, price)
+      const usage = {
+        inputTokens: inputTokens.low,
+        outputTokens: use.low,
+        searchUnits: Tokens.searchUnits(sent).least
+      }
+      for (const doubt of Prices.doubts(price, usage, billing)) this.doubts.add(`${price.id}: ${doubt}`)
+      const low = Prices.cost(price, usage, billing)
       const high =
-        Prices.worstCase(price, { ...bounds, inputTokens: use.most, outputTokens: use.high }, billing) ?? low
+        Prices.worstCase(
+          price,
+          { ...bounds, inputTokens: inputTokens.high, outputTokens: use.high },
+          billing
+        ) ?? low
       range = {
         low: range === undefined || low < range.low ? low : range.low,
         high: range === undefined || high > range.high ? high : range.high

@@ -9,8 +9,9 @@
  * - `wasted`: the part of it that is not the answer of a request: answers that did not fit the schema, answers of which
  *   another came first, or for which nobody waited any more, and failures that state a usage. Attempts that were given
  *   up, such as the slower of two, are counted here as well, and what they cost only as far as it is known;
- * - `unsettled`: attempts that were given up, or broke off, after they had been sent. They may have been billed, and
- *   nobody told us: they are counted apart, with the most that they may come to;
+ * - `unsettled`: attempts that were given up, or broke off, after they had been sent: streams in their middle, answers
+ *   cut short, and those that a gateway lost (502, 504, 520, 524). They may have been billed, and nobody told us: they
+ *   are counted apart, with the most that they may come to;
  * - `saved`: what the answers from the cache, and of equal requests, would have cost.
  *
  * A ledger lives as long as its layer, and takes in all that is asked where the layer is provided. In a batch with a

@@ -94,6 +94,7 @@ export const table: Service = PriceList.table
 /** What costs nothing, for {@link Options.add}. */
 export const free: PriceFields = { input: 0, output: 0 }
 
+/** What {@link layer} takes: prices of your own, and what they go before. */
 export interface Options extends Own {
   /**
    * Other prices for models of the table, by `provider/model` as in {@link Service.ids}. Each stands for the whole

@@ -34,6 +34,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import type * as Budget from "./Budget.js"
 import * as Observe from "./internal/observe.js"
 import { Counts } from "./internal/progressCounts.js"
 import { Pace } from "./internal/progressPace.js"
@@ -79,10 +80,13 @@ export interface Options {
   readonly before?: { readonly succeeded: number; readonly failed: number } | undefined
   /** The time between snapshots of {@link Service.changes}. Default 1 second. */
   readonly interval?: Duration.DurationInput | undefined
-  /** The time over which the rate of the moment is taken. Default 15 seconds: steady enough to read, short enough to be true. */
+  /** The time over which the rate of the moment is taken. Default 15 seconds: steady to read, and still of the moment. */
   readonly window?: Duration.DurationInput | undefined
-  /** US dollars that this run may spend: shown beside the cost, and nothing else. Default: none. */
-  readonly budget?: number | Effect.Effect<number | undefined> | undefined
+  /**
+   * The budget of the run, or US dollars that it may spend: shown beside the cost, and nothing else. Of a budget it is
+   * shown as well what is held for calls under way, and how many requests wait for room. Default: none.
+   */
+  readonly budget?: number | Budget.Service | undefined
 }
 
 /** Progress that nobody tells anything yet. It begins now. */
@@ -114,7 +118,7 @@ export const make = (options: Options = {}): Effect.Effect<Service> =>
         at: clock.unsafeCurrentTimeMillis(),
         startedAt,
         total: options.total ?? (batches === 0 ? undefined : followed),
-        budget: Effect.isEffect(budget) ? yield* budget : budget,
+        budget: typeof budget === "object" ? yield* budget.state : budget,
         domains,
         endpoints,
         waiting: waiting.reduce((sum, n) => sum + n, 0)

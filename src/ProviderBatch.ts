@@ -50,7 +50,7 @@ import * as Follow from "./internal/providerBatchFollow.js"
 import * as Jobs from "./internal/providerBatchJob.js"
 import * as Run from "./internal/providerBatchRun.js"
 import { submitUnits } from "./internal/providerBatchSubmit.js"
-import { plan } from "./internal/providerBatchTarget.js"
+import { plan, refuseBudget } from "./internal/providerBatchTarget.js"
 import type { LlmError } from "./LlmError.js"
 import type { Outcome } from "./Outcome.js"
 import type { Providers } from "./Providers.js"
@@ -71,6 +71,7 @@ export type Status = Jobs.Status
  * Why a batch cannot be gone on with. Requests that fail are no such error: they are outcomes.
  *
  * - `NoBatchApi`: no endpoint of the router has a batch API.
+ * - `Budgeted`: a `Budget.layer` is at hand, which cannot hold for jobs: they are submitted whole.
  * - `UnknownEndpoint`: the router has no endpoint of this id.
  * - `NotSubmitted`: a job could not be made; `jobs` are those that were.
  * - `Unreachable`: a job cannot be asked after, for an error that does not pass.
@@ -123,8 +124,10 @@ export interface ResultOptions extends Pick<SubmitOptions, "endpoint" | "task" |
   readonly cache?: Mode | undefined
 }
 
+/** What {@link run} takes. */
 export interface Options extends SubmitOptions, WaitOptions, ResultOptions {}
 
+/** The same, with a file that a later run goes on from. */
 export interface DurableOptions extends Options {
   /** File in which the jobs are written down, such as `"answers.jobs.jsonl"`. Delete it when its answers are done with. */
   readonly jobFile: string
@@ -194,6 +197,7 @@ export const submit = (
   options: SubmitOptions = {}
 ): Effect.Effect<ReadonlyArray<Job>, ProviderBatchError, Services> =>
   Effect.gen(function* () {
+    yield* refuseBudget
     const { units } = yield* plan(requests, options, undefined)
     // there is no file that could fail
     const { failures, jobs } = yield* Effect.orDie(submitUnits(units.values(), options, none))

@@ -1,12 +1,33 @@
 /**
  * What a batch did, in numbers.
  *
+ * @example
+ * import { batchStream, Chat, Receipt } from "floodgate"
+ * import * as Duration from "effect/Duration"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ *
+ * const program = Effect.gen(function* () {
+ *   const tally = Receipt.tally()
+ *   const [time] = yield* batchStream([Chat.prompt("1 + 1 = ?"), Chat.prompt("2 + 2 = ?")]).pipe(
+ *     Stream.runForEach((settled) => Effect.sync(() => tally.add(settled))),
+ *     Effect.timed
+ *   )
+ *   const { cached, errors, succeeded } = tally.receipt({
+ *     wallSeconds: Duration.toSeconds(time),
+ *     interrupted: false
+ *   })
+ *   return { succeeded, cached, errors }
+ * })
+ *
  * @module
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { State } from "./Budget.js"
 import type { Found } from "./Checkpoint.js"
+import { type Money, toDollars } from "./internal/money.js"
+import { moneyOf } from "./internal/reportAmount.js"
 import { Summary } from "./Ledger.js"
 import type { Settled } from "./Outcome.js"
 import type { Request } from "./Request.js"
@@ -38,12 +59,19 @@ export const Receipt = Schema.Struct({
   outcomeUnknown: Schema.Array(Schema.String),
   /** What this run paid in US dollars, as far as models have prices; the nearest number to the exact sum. */
   cost: Schema.optional(Schema.Number),
+  /**
+   * What earlier runs of this output paid, as far as models have prices: all of it while the output is not complete,
+   * and after that what its rows say that they cost. Absent where that is nothing.
+   */
+  earlierCost: Schema.optional(Schema.Number),
   /** The part of `cost` that is no request's answer. */
   wasted: Schema.optional(Schema.Number),
   /** What the answers of `cached` would have cost, in US dollars. */
   saved: Schema.optional(Schema.Number),
   /** Models that were used and have no price: they are in no sum of money. */
   unpriced: Schema.optional(Schema.Array(Schema.String)),
+  /** What of `cost` rests on less than a stated price, each with the name of that price. */
+  doubts: Schema.optional(Schema.Array(Schema.String)),
   /** What the run could spend, and what is left; absent without a budget. */
   budget: Schema.optional(State),
   /** All that the ledger knows, by endpoint, model, task and error; earlier runs of this output included. */
@@ -51,13 +79,18 @@ export const Receipt = Schema.Struct({
 })
 export type Receipt = typeof Receipt.Type
 
+const paidEarlier = (earlierCost: number): Pick<Receipt, "earlierCost"> | undefined =>
+  earlierCost === 0 ? undefined : { earlierCost }
+
 /** The receipt with what was paid. */
 export const withLedger = (receipt: Receipt, ledger: Summary): Receipt => ({
   ...receipt,
   cost: ledger.run.cost,
+  ...paidEarlier(Math.max(receipt.earlierCost ?? 0, ledger.earlier.cost)),
   wasted: ledger.run.wasted,
   saved: ledger.run.saved,
   ...(ledger.unpriced.length === 0 ? undefined : { unpriced: ledger.unpriced }),
+  ...(ledger.doubts.length === 0 ? undefined : { doubts: ledger.doubts }),
   ledger
 })
 
@@ -76,10 +109,12 @@ export const tally = (found: Pick<Found, "unknown" | "resent"> = { unknown: [], 
   const errors: Record<string, number> = {}
   const sums = { requests: 0, succeeded: 0, failed: 0, cached: 0, resumed: 0, attempts: 0 }
   const tokens = { inputTokens: 0, outputTokens: 0 }
+  let earlier: Money = 0n
   return {
     add: ({ meta, outcome }) => {
       sums.requests++
       const resumed = meta.resumed === true
+      if (resumed && meta.cost !== undefined) earlier += moneyOf(meta.cost)
       if (!resumed) sums.attempts += meta.attempts
       if (!resumed && meta.attempts > 0 && meta.key !== undefined && open.delete(meta.key)) {
         outcomeUnknown.add(meta.key)
@@ -102,6 +137,7 @@ export const tally = (found: Pick<Found, "unknown" | "resent"> = { unknown: [], 
       ...sums,
       ...tokens,
       ...end,
+      ...paidEarlier(toDollars(earlier)),
       errors: { ...errors },
       outcomeUnknown: [...outcomeUnknown]
     })

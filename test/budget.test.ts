@@ -182,7 +182,7 @@ describe("the bill", () => {
           { numRuns: 15, endOnFailure: true }
         )
       ),
-    30_000
+    120_000
   )
 
   it.scopedLive(
@@ -315,6 +315,48 @@ describe("a budget", () => {
         expect(answered).toBe(Math.round(state.spent.usd / usd(60)))
         expect(answered + refused).toBe(500)
       })
+  )
+
+  it.live("is used to at least 95 %, however slow the limiter is and however many wait for it", () =>
+    Effect.promise(() =>
+      FastCheck.assert(
+        FastCheck.asyncProperty(
+          FastCheck.integer({ min: 100, max: 200 }),
+          FastCheck.constantFrom<RateLimiter.Limits>(
+            { requestsPerMinute: 60 },
+            { concurrency: 1 },
+            { requestsPerSecond: 2, concurrency: 3 },
+            { tokensPerMinute: 3_000 }
+          ),
+          FastCheck.array(FastCheck.integer({ min: 40, max: 120 }), { minLength: 1, maxLength: 10 }),
+          async (concurrency, limits, sizes) => {
+            let calls = 0
+            const ceiling = 6_000
+            // a twentieth of the ceiling is the most that one of them may use
+            expect(worstOf(50)).toBeLessThan(ceiling / 20)
+            const program = Effect.gen(function* () {
+              const budget = yield* Budget.make({ usd: usd(ceiling) })
+              yield* batch(numbered(200), { budget, concurrency })
+              return yield* budget.state
+            }).pipe(
+              Effect.provide(
+                Layer.merge(
+                  mocked(() =>
+                    Effect.delay(Effect.succeed(answer(sizes[calls++ % sizes.length])), "200 millis")
+                  ),
+                  RateLimiter.layer({ domains: { "*": limits } })
+                )
+              )
+            )
+            const { value } = await Effect.runPromise(timed(program))
+            expect(value.spent.usd).toBeGreaterThanOrEqual(usd(ceiling) * 0.95)
+            expect(value.spent.usd).toBeLessThanOrEqual(usd(ceiling))
+            expect(value).toMatchObject({ usedUp: true, waiting: 0, reserved: { usd: 0 } })
+          }
+        ),
+        { numRuns: 5, endOnFailure: true }
+      )
+    )
   )
 
   it.effect("has those wait for whom there is no room just now, in order, and lets them go", () =>
@@ -626,6 +668,46 @@ describe("with a checkpoint", () => {
       expect(third.tags).toEqual({ answered: 100 })
       expect(calls).toBe(100)
       expect(readFileSync(path, "utf8").trimEnd().split("\n").length).toBe(100)
+    })
+  )
+
+  it.live("what was only waited for when a run was killed does not count", () =>
+    Effect.gen(function* () {
+      const path = join(folder, "waiting.jsonl")
+      const at = join(folder, "waiting-left.jsonl")
+      const ceiling = usd(2_000)
+      let calls = 0
+      let waiting = 0
+      const first = yield* Budget.make({ usd: ceiling })
+      const kill = Effect.map(first.state, (state) => {
+        waiting = state.waiting
+        copyFileSync(path, at)
+        copyFileSync(`${path}.journal`, `${at}.journal`)
+      })
+      const options = (path: string, budget: Budget.Service) => ({
+        ...{ budget, concurrency: 40, retry: quick },
+        checkpoint: Checkpoint.layerFile(path)
+      })
+      yield* Effect.provide(
+        batch(numbered(60), options(path, first)),
+        services(() =>
+          Effect.delay(++calls === 12 ? Effect.as(kill, answer(60)) : Effect.succeed(answer(60)), "5 millis")
+        )
+      )
+      expect(waiting).toBeGreaterThan(0)
+      const second = yield* Budget.make({ usd: ceiling })
+      let more = 0
+      yield* Effect.provide(
+        batch(numbered(60), options(at, second)),
+        services(() => {
+          more++
+          return answer(60)
+        })
+      )
+      const { earlier } = yield* second.state
+      expect(earlier.usd).toBeGreaterThan(usd(11 * 60))
+      expect(earlier.usd).toBeLessThanOrEqual(ceiling)
+      expect(usd((12 + more) * 60)).toBeLessThanOrEqual(ceiling)
     })
   )
 

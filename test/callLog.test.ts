@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { parse } from "csv-parse/sync"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -45,6 +46,42 @@ const linesOf = (path: string): ReadonlyArray<CallLog.Line> =>
 const prices = Prices.layer({ add: { "mock/mock": { input: 1_000_000, output: 0 } } })
 
 const prompt = ({ messages }: Chat): string => String(messages[0]?.content)
+
+describe("an observer that throws", () => {
+  it.effect("fails no request, and hides nothing from the others; its cause is logged once", () =>
+    Effect.gen(function* () {
+      const logged: Array<string> = []
+      const logger = Logger.make(
+        ({ cause, message }) => void logged.push(`${message} ${Cause.pretty(cause)}`)
+      )
+      const told: Array<string> = []
+      const bug = (): never => {
+        throw new Error("a bug")
+      }
+      const broken = Layer.merge(
+        Observe.add({ attempt: bug, wasted: bug, request: bug, abandoned: bug }),
+        Observe.add({ within: Effect.dieMessage("no observer") })
+      )
+      const well = Observe.add({
+        attempt: ({ outcome }) => void told.push(outcome),
+        request: ({ outcome }) => void told.push(`request ${outcome}`)
+      })
+      const services = Mock.layer(() => "answer")
+      const run = Effect.zip(complete(Chat.prompt("one")), batch([Chat.prompt("two")]))
+      const [one, two] = yield* run.pipe(
+        Effect.provide(Layer.mergeAll(broken, well, services)),
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      )
+      expect(one.text).toBe("answer")
+      expect(two.map(({ _tag }) => _tag)).toEqual(["Right"])
+      expect(told).toEqual(["answered", "request answered", "answered", "request answered"])
+      expect(logged.map((line) => line.split("\n")[0]).sort()).toEqual([
+        "An observer failed: what it tells of requests may be incomplete Error: a bug",
+        "An observer failed: what it tells of requests may be incomplete RuntimeException: no observer"
+      ])
+    })
+  )
+})
 
 describe("a call log", () => {
   it.scoped("has a line for each attempt, and for each answer that took none", () =>

@@ -329,6 +329,43 @@ describe("estimate", () => {
     })
   )
 
+  it.effect("takes the tier and the longest answer of an endpoint's own parameters", () =>
+    Effect.gen(function* () {
+      const at = (
+        id: string,
+        parameters: NonNullable<Router.Options["endpoints"][number]["parameters"]>
+      ) => ({
+        ...{ id, parameters },
+        ...endpoint("tiered")
+      })
+      const layer = Layer.merge(
+        services([
+          at("slow", { serviceTier: "flex", maxTokens: 100 }),
+          at("fast", { serviceTier: "priority", maxTokens: 1_000 })
+        ]),
+        Prices.layer({
+          add: { "openai/tiered": { input: 1, output: 1, tiers: { flex: [1, 2], priority: [2, 1] } } }
+        })
+      )
+      const of = (request: Request.Request) => Effect.provide(Estimate.estimate([request]), layer)
+      const found = yield* of(Chat.prompt("hi"))
+      const input = BigInt(found.inputTokens)
+      assert.deepStrictEqual(found.outputTokens, { low: 100, high: 1_000 })
+      assert.strictEqual(found.unlimited, 0)
+      assert.strictEqual(found.cost.low, ((input + 100n) * 1_000_000n) / 2n)
+      // the count is an estimate
+      const most = BigInt(Math.ceil(found.inputTokens * 1.2))
+      assert.strictEqual(found.cost.high, (most + 1_000n) * 2_000_000n)
+      assert.deepStrictEqual(found.doubts, [])
+      // what the request says itself goes before it, and one that has no price is counted in full, and said so
+      const own = yield* of(Chat.prompt("hi", { extra: { service_tier: "scale" }, maxTokens: 100 }))
+      assert.strictEqual(own.cost.low, (input + 100n) * 1_000_000n)
+      assert.deepStrictEqual(own.doubts, [
+        'openai/tiered: no price for the service tier "scale": counted at the full price'
+      ])
+    })
+  )
+
   it.effect("never has a low above its high, whatever is asked", () =>
     Effect.gen(function* () {
       const models = ["gpt-4o-mini", "gpt-5.4", "gpt-3.5-turbo"]

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -9,18 +10,26 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import {
+  Anthropic,
+  Azure,
   batch,
   Cache,
   Chat,
+  Cohere,
   complete,
+  Gemini,
   HttpClientPool,
   Ledger,
   LlmError,
   Message,
+  Mistral,
   Mock,
   OpenAi,
+  OpenAiResponses,
   Prices,
+  Providers,
   RateLimiter,
+  Receipt,
   Report,
   Response,
   Retry,
@@ -28,6 +37,7 @@ import {
   StructuredOutput
 } from "floodgate"
 import * as Simulator from "floodgate/Simulator"
+import * as RunSummary from "../src/cli/runSummary.js"
 import { Books, decode, encode } from "../src/internal/ledgerBooks.js"
 import { LatencySketch } from "../src/internal/ledgerLatency.js"
 import type { AttemptEvent } from "../src/internal/observe.js"
@@ -161,6 +171,93 @@ describe("the sum of the ledger", () => {
       })
   )
 
+  it.scopedLive(
+    "is that of the invoice of all providers and service tiers at once, endpoint by endpoint",
+    () =>
+      Effect.gen(function* () {
+        const rates = { input: 1, output: 4, cacheRead: 0.1, cacheWrite: 1.25 }
+        const simulator = yield* Simulator.make({
+          seed: 11,
+          cachedShare: 0.5,
+          reasoningTokens: { kind: "uniform", min: 0, max: 20 },
+          prices: { "*": { ...rates, tiers: { flex: 0.5, priority: 2 } } },
+          faults: [
+            { kind: "status", status: 500, rate: 0.05 },
+            { kind: "status", status: 429, rate: 0.05, retryAfter: "5 millis" },
+            { kind: "reset", rate: 0.03 },
+            { kind: "contentFilter", rate: 0.03 }
+          ]
+        })
+        const asked = [
+          ["openai", "gpt-4.1-mini"],
+          ["openai-responses", "gpt-5-mini"],
+          ["azure", "our-deployment"],
+          ["anthropic", "claude-haiku-4-5"],
+          ["gemini", "gemini-2.5-flash"],
+          ["mistral", "mistral-small-latest"],
+          ["cohere", "command-a-03-2025"]
+        ] as const
+        const services = Layer.mergeAll(
+          Layer.provide(
+            Providers.layer([
+              ...[OpenAi.make, OpenAiResponses.make, Azure.make(), Anthropic.make],
+              ...[Gemini.make, Mistral.make, Cohere.make]
+            ]),
+            HttpClientPool.layer()
+          ),
+          Router.layer({
+            endpoints: Arr.map(asked, ([provider, model]) => ({
+              ...{ id: provider, provider, model, baseUrl: simulator.urls[provider] ?? "" },
+              apiKey: Redacted.make("sk-test")
+            }))
+          }),
+          RateLimiter.layerUnlimited,
+          Cache.layerMemory(),
+          Ledger.layer,
+          Prices.layer({ add: { "*": { ...rates, tiers: { flex: [1, 2], priority: [2, 1] } } } })
+        )
+        const tiers = [undefined, "auto", "default", "flex", "priority"]
+        const requests = Array.from({ length: 175 }, (_, i) =>
+          Chat.prompt(
+            [
+              {
+                type: "text",
+                text: `question ${i}${" word".repeat(i % 3 === 0 ? 1_000 : 10)}`,
+                promptCache: "5m"
+              }
+            ],
+            {
+              model: asked[i % asked.length]?.[1],
+              maxTokens: 80,
+              unsupported: "drop",
+              serviceTier: tiers[i % tiers.length]
+            }
+          )
+        )
+        yield* Effect.gen(function* () {
+          yield* batch(requests, { concurrency: 16, retry: quick })
+          const found = yield* Effect.flatMap(Ledger.Ledger, ({ summary }) => summary)
+          const { cost, undelivered } = yield* simulator.stats
+          const charged = (yield* simulator.log).filter((entry) => entry.charged && entry.delivered)
+          for (const { cost, endpoint, model } of found.rows) {
+            const billed = charged.filter((entry) => entry.model === model)
+            const sum = billed.reduce((sum, entry) => sum + entry.cost, 0)
+            expect([endpoint, cost.toFixed(10)]).toEqual([endpoint, sum.toFixed(10)])
+            expect(sum).toBeGreaterThan(0)
+          }
+          expect(found.rows).toHaveLength(asked.length)
+          expect(found.total.cost).toBeCloseTo(cost - undelivered.cost, 10)
+          expect(found.total.unsettled.worst).toBeGreaterThanOrEqual(undelivered.cost)
+          expect(found.total.usage.cacheReadTokens).toBeGreaterThan(0)
+          expect(found.total.usage.cacheWriteTokens).toBeGreaterThan(0)
+          expect(found.serviceTiers.map(({ serviceTier }) => serviceTier)).toEqual(
+            expect.arrayContaining(["default", "flex", "priority", "standard"])
+          )
+          expect(found.doubts).toEqual([])
+        }).pipe(Effect.provide(services))
+      })
+  )
+
   it.scopedLive("counts an answer that came too late to be used as waste, or as unsettled", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.make({
@@ -192,12 +289,12 @@ describe("the sum of the ledger", () => {
 const usage = { inputTokens: 1_000, outputTokens: 100 }
 const answer = (text = "yes") => Mock.response(text, { usage, model: "priced" })
 const one = 150_000n * 1_000n + 600_000n * 100n
-const mocked = (reply: (request: Chat) => Mock.Answer) =>
+const mocked = (reply: (request: Chat) => Mock.Answer, own = prices) =>
   Layer.mergeAll(
     Mock.layer(reply),
     Router.layer({ endpoints: [{ provider: Mock.name, baseUrl: "mock://", model: "priced" }] }),
     Ledger.layer,
-    prices
+    own
   )
 
 describe("a ledger", () => {
@@ -283,6 +380,43 @@ describe("a ledger", () => {
       expect(told(2)).toContain("and 2 calls of unknown end without a bound")
       expect(told(2)).not.toContain("at most $0.25 for")
     })
+  )
+
+  it.effect("says once what is doubtful about the prices: in the receipt, the table and the report", () =>
+    Effect.gen(function* () {
+      yield* batch([Chat.prompt("a"), Chat.prompt("b")])
+      const summary = yield* Effect.flatMap(Ledger.Ledger, (ledger) => ledger.summary)
+      const doubt = "mock/priced: second-hand price"
+      expect(summary.doubts).toEqual([doubt])
+      expect(Ledger.table(summary).split("\n")).toContain(`doubtful price: ${doubt}`)
+      const tally = Receipt.tally().receipt({ wallSeconds: 1, interrupted: false })
+      const receipt = Receipt.withLedger({ ...tally, requests: 2, succeeded: 2 }, summary)
+      expect(receipt.doubts).toEqual([doubt])
+      expect(RunSummary.summary(receipt, 2, "out.jsonl", new Map())).toContain(`doubtful: ${doubt}`)
+      const { notes } = yield* Report.build({ outcomes: Stream.empty, receipt })
+      expect(notes.join("\n")).toContain(`Some prices are doubtful. ${doubt}`)
+      // the ledger of an output ends with the run that completes it: what its rows cost is known all the same
+      const rerun = Receipt.tally()
+      for (const index of [0, 1]) {
+        rerun.add({
+          ...{ index, request: undefined, outcome: Either.right(answer()) },
+          meta: { attempts: 1, cached: false, latencyMs: 1, resumed: true, cost: 0.1 }
+        })
+      }
+      const again = rerun.receipt({ wallSeconds: 1, interrupted: false })
+      expect(again.earlierCost).toBe(0.2)
+      expect(RunSummary.summary(again, 2, "out.jsonl", new Map())).toContain("$0.20 paid in earlier runs")
+      // of receipts that were written before there was such a list
+      const { doubts: _, ...before } = summary
+      expect((yield* Schema.decodeUnknown(Ledger.Summary)(before)).doubts).toEqual([])
+    }).pipe(
+      Effect.provide(
+        mocked(
+          () => answer(),
+          Prices.layer({ add: { "mock/priced": { ...price, doubt: "second-hand price" } } })
+        )
+      )
+    )
   )
 
   it.effect("takes in twenty thousand models in bounded memory", () =>

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { batch, Cache, Chat, LlmError, Mock, Prices, Progress, RateLimiter, Retry } from "floodgate"
+import { Budget, batch, Cache, Chat, LlmError, Mock, Prices, Progress, RateLimiter, Retry } from "floodgate"
 import type { AttemptEvent, RequestEvent } from "../src/internal/observe.js"
 import { Pace } from "../src/internal/progressPace.js"
 
@@ -211,6 +211,32 @@ describe("the progress of a batch", () => {
     })
   )
 })
+
+it.effect("a budget tells what is held, and who waits", () =>
+  Effect.gen(function* () {
+    const budget = yield* Budget.make({ usd: 1, tokens: 700 })
+    const progress = yield* Progress.make({ total: 3, budget })
+    const ask = (n: number) => Chat.prompt(`question ${n}`, { maxTokens: 400 })
+    const running = yield* Effect.fork(batch([ask(1), ask(2), ask(3)], { budget, concurrency: 3 }))
+    yield* TestClock.adjust("500 millis")
+    const { cost, tokens, waiting } = yield* progress.snapshot
+    const { reserved } = yield* budget.state
+    expect(reserved.usd).toBeGreaterThan(0)
+    expect(cost).toMatchObject({ budget: 1, reserved: reserved.usd, unsettled: 0 })
+    expect(tokens.budget).toBe(700)
+    expect(waiting.budget).toBe(2)
+    yield* TestClock.adjust("5 seconds")
+    yield* Fiber.join(running)
+    expect((yield* progress.snapshot).cost).toMatchObject({ reserved: 0 })
+  }).pipe(
+    Effect.provide(
+      Layer.merge(
+        Mock.layer(() => Effect.delay(Effect.succeed("yes"), "1 second")),
+        Prices.layer({ add: { "mock/mock": { input: 1, output: 1 } } })
+      )
+    )
+  )
+)
 
 const answered = {
   endpoint: "mock/mock",

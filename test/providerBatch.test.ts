@@ -15,6 +15,7 @@ import * as TestClock from "effect/TestClock"
 import {
   Anthropic,
   Azure,
+  Budget,
   batch,
   Cache,
   Chat,
@@ -476,6 +477,16 @@ describe("ProviderBatch", () => {
       expect((yield* calls).creates).toHaveLength(creates.length)
       const unknown = yield* Effect.flip(ProviderBatch.run(prompts(1), { endpoint: "elsewhere" }))
       expect(unknown).toMatchObject({ _tag: "ProviderBatchError", reason: "UnknownEndpoint" })
+    }).pipe(Effect.provide(against("openai")))
+  )
+
+  it.scopedLive("nothing is submitted under a budget, which could not hold", () =>
+    Effect.gen(function* () {
+      const budgeted = <A, E, R>(ask: Effect.Effect<A, E, R>) =>
+        Effect.flip(Effect.provide(ask, Budget.layer("1 USD")))
+      const refusal = { _tag: "ProviderBatchError", reason: "Budgeted" }
+      expect(yield* budgeted(ProviderBatch.run(prompts(1)))).toMatchObject(refusal)
+      expect(yield* budgeted(ProviderBatch.submit(prompts(1)))).toMatchObject(refusal)
     }).pipe(Effect.provide(against("openai")))
   )
 

@@ -35,9 +35,6 @@ import { project } from "./snippets.js"
 
 const browserPath = "/usr/bin/chromium"
 
-// a browser takes its time on a busy machine
-vi.setConfig({ testTimeout: 60_000 })
-
 const folder = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "floodgate-report-"))),

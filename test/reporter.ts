@@ -1,4 +1,5 @@
-/** Closes a run with one plain line, `N passed, N failed`, that other programs can read. */
+/** Names the tests that had to run again, and closes with one plain line, `N passed, N failed`, for other programs. */
+import { relative } from "node:path"
 import type { Reporter, TestModule } from "vitest/node"
 
 export default class PlainSummary implements Reporter {
@@ -7,7 +8,16 @@ export default class PlainSummary implements Reporter {
     await new Promise((resolve) => setImmediate(resolve))
     const counts = { passed: 0, failed: errors.length, skipped: 0, pending: 0 }
     for (const module of modules) {
-      for (const test of module.children.allTests()) counts[test.result().state]++
+      for (const test of module.children.allTests()) {
+        const { errors, state } = test.result()
+        counts[state]++
+        const retries = test.diagnostic()?.retryCount ?? 0
+        if (retries === 0) continue
+        const reasons = (errors ?? []).map(({ message }) => `\n  ${message}`).join("")
+        process.stdout.write(
+          `\nRETRIED ${retries} times, ${state}: ${relative(process.cwd(), module.moduleId)} > ${test.fullName}${reasons}\n`
+        )
+      }
       // a file that cannot be loaded, or a hook that fails, counts like a test
       counts.failed += module.errors().length
       for (const suite of module.children.allSuites()) counts.failed += suite.errors().length

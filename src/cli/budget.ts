@@ -72,12 +72,6 @@ export const checked = (
     }
   })
 
-/** US dollars that this run may spend: what earlier runs of its output left of the ceiling. */
-export const left = ({ state }: Budget.Service): Effect.Effect<number | undefined> =>
-  Effect.map(state, ({ ceiling, earlier }) =>
-    ceiling.usd === undefined ? undefined : Math.max(0, ceiling.usd - earlier.usd)
-  )
-
 /** What is said of a run that came to its ceiling. */
 export const reached = (
   { ceiling, earlier, spent, unsettled, usedUp }: Budget.State,

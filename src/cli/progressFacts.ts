@@ -71,17 +71,30 @@ export const underWay = (snapshot: Snapshot): ReadonlyArray<Fact> => {
     ...(inFlight === undefined ? [] : [{ text: `${count(inFlight)} in flight` }]),
     ...adaptive(snapshot),
     ...(waiting.limiter === 0 ? [] : [{ text: `${count(waiting.limiter)} waiting${why}` }]),
-    ...(waiting.router === 0 ? [] : [{ text: `${count(waiting.router)} waiting for an endpoint` }])
+    ...(waiting.router === 0 ? [] : [{ text: `${count(waiting.router)} waiting for an endpoint` }]),
+    ...((waiting.budget ?? 0) === 0
+      ? []
+      : [{ text: `${count(waiting.budget ?? 0)} waiting for room in the budget` }])
   ]
 }
 
-/** Dollars so far, and in the end. */
-export const costs = ({ cost, done, total }: Snapshot): ReadonlyArray<Fact> => {
-  const { budget, projected, soFar, unpriced } = cost
+const percent = (part: number, of: number): number => (of > 0 ? Math.round((part / of) * 100) : 100)
+
+/** Dollars so far, and in the end; of a budget, what is held. */
+export const costs = ({ cost, done, tokens, total }: Snapshot): ReadonlyArray<Fact> => {
+  const { budget, projected, reserved = 0, soFar, unpriced, unsettled = 0 } = cost
   const names = `${oneLine(unpriced.slice(0, 2).join(", "))}${unpriced.length > 2 ? ", …" : ""}`
   const isOver = budget !== undefined && (projected ?? soFar) > budget
+  const used = tokens.input + tokens.output
+  const ofTokens: ReadonlyArray<Fact> =
+    tokens.budget === undefined
+      ? []
+      : [{ text: `${count(used)} of ${count(tokens.budget)} tokens (${percent(used, tokens.budget)} %)` }]
   if (soFar === 0 && budget === undefined)
-    return unpriced.length === 0 ? [] : [{ text: `unpriced: ${names}`, style: "dim" }]
+    return [
+      ...(unpriced.length === 0 ? [] : [{ text: `unpriced: ${names}`, style: "dim" as const }]),
+      ...ofTokens
+    ]
   return [
     {
       text: `${dollars(soFar)}${projected === undefined || done === total ? "" : ` → ${dollars(projected)}`}`,
@@ -89,7 +102,12 @@ export const costs = ({ cost, done, total }: Snapshot): ReadonlyArray<Fact> => {
     },
     ...(budget === undefined
       ? []
-      : [{ text: `of ${dollars(budget)} (${budget > 0 ? Math.round((soFar / budget) * 100) : 100} %)` }]),
+      : [
+          { text: `of ${dollars(budget)} (${percent(soFar, budget)} %)` },
+          ...(reserved === 0 ? [] : [{ text: `${dollars(reserved)} reserved` }]),
+          ...(unsettled === 0 ? [] : [{ text: `${dollars(unsettled)} unsettled` }])
+        ]),
+    ...ofTokens,
     ...(unpriced.length === 0 ? [] : [{ text: `and unpriced: ${names}`, style: "dim" as const }])
   ]
 }

@@ -6,22 +6,36 @@ import type { Receipt } from "../Receipt.js"
 import { count, dollars } from "./progressFacts.js"
 import { paintFor, width as widthOf } from "./progressStyle.js"
 import { table } from "./progressTable.js"
+import { counted } from "./runCache.js"
+
+/** Doubts about prices that are told one by one. */
+const mostDoubts = 3
 
 /** What was paid, where it is known what things cost. */
-const paid = ({ cost = 0, saved = 0, unpriced = [], wasted = 0 }: Receipt): ReadonlyArray<string> => {
+const paid = (receipt: Receipt): ReadonlyArray<string> => {
+  const { cost = 0, doubts = [], earlierCost = 0, saved = 0, unpriced = [], wasted = 0 } = receipt
   const sums = [
     ...(cost > 0 ? [`${dollars(cost)} paid`] : []),
     ...(wasted > 0 ? [`${dollars(wasted)} of it in vain`] : []),
+    ...(earlierCost > 0 ? [`${dollars(earlierCost)} paid in earlier runs`] : []),
     ...(saved > 0 ? [`${dollars(saved)} saved`] : []),
     ...(unpriced.length > 0
       ? [`without a price: ${unpriced.slice(0, 3).join(", ")}${unpriced.length > 3 ? ", …" : ""}`]
       : [])
   ]
-  return sums.length === 0 ? [] : [sums.join(", ")]
+  return [
+    ...(sums.length === 0 ? [] : [sums.join(", ")]),
+    ...doubts.slice(0, mostDoubts).map((doubt) => `  doubtful: ${safeText(doubt, 160)}`),
+    ...(doubts.length > mostDoubts
+      ? [`  and ${count(doubts.length - mostDoubts)} more doubts, in the receipt`]
+      : [])
+  ]
 }
 
 /** All that is known of the endpoints; on a terminal that is too narrow for it, what fits. */
 export const finalTable = (paid: Ledger.Summary, end: Snapshot, stream: NodeJS.WriteStream): string => {
+  // a run that found all of its rows answered
+  if (paid.rows.length === 0 && paid.saved.models.length === 0) return ""
   const whole = Ledger.table(paid)
   const columns = stream.isTTY === true ? stream.columns || 80 : Number.POSITIVE_INFINITY
   if (whole.split("\n").every((line) => widthOf(line) <= columns)) return `${whole}\n`
@@ -48,8 +62,8 @@ export const summary = (receipt: Receipt, total: number, output: string, failure
   const lines = [
     receipt.interrupted
       ? `Interrupted: ${count(requests)} of ${count(total)} done. The same command goes on from here`
-      : `${count(requests)} requests: ${count(succeeded)} succeeded, ${count(failed)} failed`,
-    `${count(cached)} from the cache, ${count(resumed)} from an earlier run, ${count(calls)} calls made`,
+      : `${counted(requests, "request")}: ${count(succeeded)} succeeded, ${count(failed)} failed`,
+    `${count(cached)} from the cache, ${count(resumed)} from an earlier run, ${counted(calls, "call")} made`,
     `${count(inputTokens)} tokens in, ${count(outputTokens)} out, ${receipt.wallSeconds.toFixed(1)} s, ${count(rate)} a second`,
     ...paid(receipt)
   ]
@@ -61,6 +75,7 @@ export const summary = (receipt: Receipt, total: number, output: string, failure
       `${count(n)} ${n === 1 ? "call" : "calls"} of a run that was stopped: outcome unknown, sent again`
     )
   }
-  lines.push(`→ ${output}`)
+  // a run that was stopped before its first answer has none to look for
+  if (!receipt.interrupted || requests > 0) lines.push(`→ ${output}`)
   return lines.join("\n")
 }

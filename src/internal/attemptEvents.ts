@@ -15,8 +15,10 @@ import type { Attempt } from "../Providers.js"
 import type { Request } from "../Request.js"
 import type { Response } from "../Response.js"
 import type { Usage } from "../Usage.js"
+import { type Charge, chargeOf, priceOf } from "./billedPrice.js"
 import type { Hold } from "./budgetHold.js"
-import { callAtMost, othersOf, tierOf } from "./callAtMost.js"
+import { callAtMost, tierOf } from "./callAtMost.js"
+import { leftOut } from "./features.js"
 import type { AttemptEvent, Journey, Observer } from "./observe.js"
 
 /** What is known of a call before it has ended, of a stream. */
@@ -106,8 +108,14 @@ const mayBeBilled = ({ _tag, code, status }: LlmError): boolean =>
   _tag === "CancelledError" ||
   (_tag === "NetworkError" && (status === undefined ? lostOnTheWay.has(code) : status < 300))
 
-const billedTier = (request: Request, response: Response | undefined): string | undefined =>
-  (response !== undefined && "serviceTier" in response ? response.serviceTier : undefined) ?? tierOf(request)
+const notCharged = { cost: undefined, doubts: undefined }
+
+/** The tier of the answer; where it names none, that of the request, if it was sent. */
+const billedTier = (request: Request, response: Response | undefined): string | undefined => {
+  if (response?._tag !== "ChatResponse") return tierOf(request)
+  const wasDropped = response.warnings?.includes(leftOut(response.provider, "serviceTier")) === true
+  return response.serviceTier ?? (wasDropped ? undefined : tierOf(request))
+}
 
 export const make = (options: {
   readonly observer: Observer | undefined
@@ -118,39 +126,22 @@ export const make = (options: {
 }): AttemptEvents => {
   const { clock, endpoints, observer, prices, task } = options
 
-  /** What a call is billed by: the price of the model that answered, where that is another one than was asked. */
-  const priceOf = (
-    endpoint: Endpoint,
-    request: Request,
-    model: string,
-    answeredBy: string,
-    at: number
-  ): Prices.Price | undefined => {
-    const asked = Prices.ofEndpoint(prices, endpoint, model, at)
-    if (answeredBy === model) return asked
-    const answered = Prices.ofEndpoint(prices, endpoint, answeredBy, at)
-    if (asked === undefined || answered === undefined || asked.id === answered.id) return answered ?? asked
-    // a price of one's own is of the name that is asked for, whatever the server calls it
-    const isOwn = asked.rule === "own" || asked.rule === "endpoint"
-    const isOther = othersOf(request)?.some((other) => answeredBy.startsWith(other)) ?? true
-    return isOwn && !isOther ? asked : answered
-  }
-
   const add = (bill: Bill, cost: Prices.Money | "unpriced"): void => {
     if (cost === "unpriced") bill.cost = cost
     else if (bill.cost !== "unpriced") bill.cost = (bill.cost ?? 0n) + cost
   }
 
   /** What an attempt cost; adds it to the request's bill. */
-  const charge = ({ bill, endpoint, model, request }: Sent, usage: Usage, response: Response | undefined) => {
+  const charge = (
+    { bill, endpoint, model, request }: Sent,
+    usage: Usage,
+    response: Response | undefined
+  ): Charge => {
     const at = clock.unsafeCurrentTimeMillis()
-    const price = priceOf(endpoint, request, model, response?.model ?? model, at)
-    const cost =
-      price === undefined
-        ? "unpriced"
-        : Prices.cost(price, usage, { serviceTier: billedTier(request, response) })
-    add(bill, cost)
-    return cost
+    const price = priceOf(prices, endpoint, request, { model, answeredBy: response?.model ?? model, at })
+    const charge = chargeOf(price, usage, { serviceTier: billedTier(request, response) })
+    add(bill, charge.cost)
+    return charge
   }
 
   /** What the answer costs at this endpoint, or at one that would be asked for it. */
@@ -165,7 +156,7 @@ export const make = (options: {
     const price =
       endpoint === undefined
         ? prices.find({ provider, model, at })
-        : priceOf(endpoint, request, model, response.model, at)
+        : priceOf(prices, endpoint, request, { model, answeredBy: response.model, at })
     return price === undefined
       ? "unpriced"
       : Prices.cost(price, response.usage, { serviceTier: billedTier(request, response) })
@@ -194,7 +185,7 @@ export const make = (options: {
   ): AttemptEvent => {
     const { bill, endpoint, hedge, model, request } = sent
     const { error, hasBegun, response, usage } = end
-    const cost = usage === undefined ? undefined : charge(sent, usage, response)
+    const { cost, doubts } = usage === undefined ? notCharged : charge(sent, usage, response)
     const isUnsettled = response === undefined && (hasBegun || error === undefined || mayBeBilled(error))
     // of an estimate nobody knows what it was billed
     sent.hold?.settle({ usage, cost, isFinal: !isUnsettled && usage?.estimated !== true })
@@ -217,6 +208,7 @@ export const make = (options: {
       usage,
       cost,
       prices: prices.version,
+      doubts,
       unsettled: isUnsettled ? { worst: worstOf(sent, typeof cost === "bigint" ? cost : 0n) } : undefined,
       serviceTier: billedTier(request, response),
       requestId: response?.meta.requestId ?? error?.requestId,
@@ -256,6 +248,8 @@ export const make = (options: {
         },
         onSuccess: (attempt) => {
           const { outcome } = attempt
+          // what was refused before it went out is no call; what is held for it is given back with the hold
+          if (attempt.isSent === false) return Effect.succeed(attempt)
           const { hasBegun } = glimpse
           const usage = usageOf(attempt)
           if (Either.isLeft(outcome)) {

@@ -86,7 +86,9 @@ export class SpendingRecord {
     const { exposure } = this.account
     if (isWithin(exposure, this.#durable)) return undefined
     // what another is about to write is written once more: lines that come together are one write
-    if (!isWithin(exposure, this.#written)) this.#written = plus(exposure, this.#ahead)
+    if (!isWithin(exposure, this.#written)) {
+      this.#written = greatest(exposure, this.#bounded(plus(exposure, this.#ahead)))
+    }
     return this.#write(this.#written)
   }
 
@@ -98,6 +100,15 @@ export class SpendingRecord {
       const isNews = !isWithin(this.#written, exposure) || !isWithin(exposure, this.#written)
       return isNews || usedUp !== undefined ? this.#write({ ...exposure, usedUp }) : Effect.void
     })
+  }
+
+  /** No more than the ceilings let through. */
+  #bounded(amount: Amount): Amount {
+    return this.#limited.reduce(
+      (bounded, { ceiling: { money = bounded.money, tokens = bounded.tokens } }) =>
+        smallest(bounded, { money, tokens }),
+      amount
+    )
   }
 
   #write(spending: Spending): Effect.Effect<void, CheckpointError> {

@@ -83,6 +83,8 @@ export interface Saving {
 /** More kinds, and models, than this are booked together, under this name. */
 const mostKinds = 2_000
 export const others = "(others)"
+/** Of more doubts than this the first are told. */
+const mostDoubts = 100
 
 const zero: Money = 0n
 
@@ -126,6 +128,8 @@ export class Books {
   readonly latency = new LatencySketch()
   /** The prices that costs were reckoned with. */
   readonly prices = new Set<string>()
+  /** What is doubtful about them; see `Prices.doubts`. */
+  readonly doubts = new Set<string>()
 
   get isEmpty(): boolean {
     const { answered, failed, restored, shared, stored } = this.requests
@@ -154,6 +158,7 @@ export class Books {
       line.cost += cost
       this.prices.add(event.prices)
     }
+    if (event.doubts !== undefined) this.#doubt(event.doubts)
     if (event.outcome !== "answered") waste(line, usage, cost)
   }
 
@@ -220,6 +225,7 @@ export class Books {
     for (const [tag, count] of books.errors) this.errors.set(tag, (this.errors.get(tag) ?? 0) + count)
     this.latency.merge(books.latency)
     for (const version of books.prices) this.prices.add(version)
+    this.#doubt(books.doubts)
   }
 
   /** What these hold beyond those, which were a part of them. */
@@ -247,6 +253,7 @@ export class Books {
     }
     more.latency.merge(rest(this.latency, books.latency))
     for (const version of this.prices) more.prices.add(version)
+    more.#doubt(this.doubts)
     return more
   }
 
@@ -266,6 +273,10 @@ export class Books {
     const line = emptyLine({ endpoint, provider, model, task, tier, outcome })
     this.lines.set(key, line)
     return line
+  }
+
+  #doubt(doubts: Iterable<string>): void {
+    for (const doubt of doubts) if (this.doubts.size < mostDoubts) this.doubts.add(doubt)
   }
 
   #saving(provider: string, model: string): Saving {
@@ -362,7 +373,8 @@ const Stored = Schema.Struct({
   }),
   errors: Schema.Record({ key: Schema.String, value: Schema.Number }),
   latency: Latency,
-  prices: Schema.Array(Schema.String)
+  prices: Schema.Array(Schema.String),
+  doubts: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 })
 
 /** Without what says nothing. */
@@ -387,7 +399,8 @@ export const encode = (books: Books): string =>
     requests: lean(books.requests),
     errors: Object.fromEntries(books.errors),
     latency: books.latency.encode(),
-    prices: [...books.prices]
+    prices: [...books.prices],
+    ...(books.doubts.size === 0 ? undefined : { doubts: [...books.doubts] })
   })
 
 const decodeStored = Schema.decodeUnknownEither(Stored)
@@ -409,5 +422,6 @@ export const decode = (json: unknown): Books | undefined => {
   for (const [tag, count] of Object.entries(stored.errors)) books.errors.set(tag, count)
   books.latency.restore(stored.latency)
   for (const version of stored.prices) books.prices.add(version)
+  for (const doubt of stored.doubts) books.doubts.add(doubt)
   return books
 }

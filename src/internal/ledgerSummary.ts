@@ -112,6 +112,8 @@ export const Summary = Schema.Struct({
   unpriced: Schema.Array(Schema.String),
   /** The prices that costs were reckoned with. */
   prices: Schema.Array(Schema.String),
+  /** What of the costs rests on less than a stated price, each with the name of that price. */
+  doubts: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   /** Of the totals, what runs of the checkpoint did before this one. */
   earlier: Part,
   /** The totals without those. */
@@ -241,6 +243,7 @@ export const summary = (books: Books, earlier: Books, outcomeUnknown: number): S
     },
     unpriced: [...unpriced].sort(),
     prices: [...books.prices].sort(),
+    doubts: [...books.doubts].sort(),
     earlier: partOf(before),
     run: partOf({
       attempts: all.attempts - before.attempts,

@@ -53,7 +53,7 @@ const rowOf = (
 ]
 
 /** What needs a word beside the numbers. */
-const notes = ({ outcomeUnknown, total, unpriced }: Summary): ReadonlyArray<string> => {
+const notes = ({ doubts, outcomeUnknown, total, unpriced }: Summary): ReadonlyArray<string> => {
   const { unsettled, wasted } = total
   return [
     ...(wasted.attempts === 0
@@ -71,7 +71,8 @@ const notes = ({ outcomeUnknown, total, unpriced }: Summary): ReadonlyArray<stri
       : [
           `unknown: ${calls(outcomeUnknown)} of runs that died, whose outcome is not known: they may have been billed`
         ]),
-    ...(unpriced.length === 0 ? [] : [`unpriced: ${unpriced.join(", ")}`])
+    ...(unpriced.length === 0 ? [] : [`unpriced: ${unpriced.join(", ")}`]),
+    ...doubts.map((doubt) => `doubtful price: ${doubt}`)
   ]
 }
 

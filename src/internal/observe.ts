@@ -3,13 +3,15 @@
  *
  * Each HTTP attempt ends in one {@link AttemptEvent}, whatever ended it, and each request in one {@link RequestEvent};
  * one that is interrupted before it is settled has none. Observers are plain functions: they are called in the middle
- * of a request, and neither wait nor throw.
+ * of a request, and do not wait. What one throws is logged, once, and is no business of the request.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as HashSet from "effect/HashSet"
 import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
 import type { LlmError } from "../LlmError.js"
 import type { Money } from "../Prices.js"
 import type { Request } from "../Request.js"
@@ -53,6 +55,8 @@ export interface AttemptEvent {
   readonly cost: Money | "unpriced" | undefined
   /** Which prices the cost was reckoned with. */
   readonly prices: string
+  /** What of the cost rests on less than a stated price, each with the name of that price. */
+  readonly doubts?: ReadonlyArray<string> | undefined
   /** Where it may have been billed, and nobody told us: the most that it may come to, if that is known. */
   readonly unsettled: { readonly worst: Money | undefined } | undefined
   readonly serviceTier: string | undefined
@@ -140,27 +144,56 @@ const present = Effect.flatMap(FiberRef.get(observers), (all) => {
   return Effect.as(FiberRef.set(observers, set), set)
 })
 
+/** Observers that have thrown. Each is told of once. */
+const broken = new WeakSet<Observer>()
+
+const warnOf = (observer: Observer, cause: Cause.Cause<never>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (broken.has(observer)) return Effect.void
+    broken.add(observer)
+    return Effect.logWarning("An observer failed: what it tells of requests may be incomplete", cause)
+  })
+
+type Warn = (warning: Effect.Effect<void>) => void
+
+/** One call of theirs as one call of all, which does not throw. */
 const callAll = <E>(
-  calls: ReadonlyArray<((event: E) => void) | undefined>
+  all: ReadonlyArray<Observer>,
+  of: (observer: Observer) => ((event: E) => void) | undefined,
+  warn: Warn
 ): ((event: E) => void) | undefined => {
-  const [first, ...others] = calls.filter((call) => call !== undefined)
-  if (others.length === 0) return first
+  const calls = all.flatMap((observer) => {
+    const call = of(observer)
+    return call === undefined ? [] : [{ observer, call }]
+  })
+  if (calls.length === 0) return undefined
   return (event) => {
-    first?.(event)
-    for (const call of others) call(event)
+    for (const { call, observer } of calls) {
+      try {
+        call(event)
+      } catch (defect) {
+        warn(warnOf(observer, Cause.die(defect)))
+      }
+    }
   }
 }
 
-const together = ([first, ...others]: ReadonlyArray<Observer>): Observer | undefined => {
-  if (others.length === 0 || first === undefined) return first
-  const all = [first, ...others]
-  return {
-    attempt: callAll(all.map(({ attempt }) => attempt)),
-    wasted: callAll(all.map(({ wasted }) => wasted)),
-    request: callAll(all.map(({ request }) => request)),
-    abandoned: callAll(all.map(({ abandoned }) => abandoned))
-  }
-}
+const together = (all: ReadonlyArray<Observer>, warn: Warn): Observer => ({
+  attempt: callAll(all, ({ attempt }) => attempt, warn),
+  wasted: callAll(all, ({ wasted }) => wasted, warn),
+  request: callAll(all, ({ request }) => request, warn),
+  abandoned: callAll(all, ({ abandoned }) => abandoned, warn)
+})
+
+/** Who observes in its place, if anybody does: to find that out is no reason to fail either. */
+const inPlaceOf = (one: Observer): Effect.Effect<ReadonlyArray<Observer>> =>
+  one.within === undefined
+    ? Effect.succeed([one])
+    : Effect.matchCauseEffect(one.within, {
+        onFailure: (cause) =>
+          Cause.isInterrupted(cause) ? Effect.failCause(cause) : Effect.as(warnOf(one, cause), []),
+        onSuccess: (other) => Effect.succeed([other])
+      })
 
 const nobody = Effect.succeed(undefined)
 
@@ -168,8 +201,7 @@ const nobody = Effect.succeed(undefined)
 export const observer: Effect.Effect<Observer | undefined> = Effect.flatMap(present, (set) =>
   HashSet.size(set) === 0
     ? nobody
-    : Effect.map(
-        Effect.forEach(set, (one) => one.within ?? Effect.succeed(one)),
-        together
+    : Effect.flatMap(Effect.runtime<never>(), (runtime) =>
+        Effect.map(Effect.forEach(set, inPlaceOf), (all) => together(all.flat(), Runtime.runFork(runtime)))
       )
 )

@@ -1,5 +1,6 @@
 /** Progress at one moment, as data. */
 import * as Schema from "effect/Schema"
+import type { State as Budget } from "../Budget.js"
 import type { DomainState, RateName } from "../RateLimiter.js"
 import type { EndpointState } from "../Router.js"
 import { toDollars } from "./money.js"
@@ -103,7 +104,13 @@ export const Snapshot = Schema.Struct({
   /** Requests a second that were settled, resumed ones apart: over the last seconds, and since the start. */
   rate: Schema.Struct({ now: Schema.Number, average: Schema.Number }),
   /** Tokens that were used, and how many a minute of late. */
-  tokens: Schema.Struct({ input: Schema.Number, output: Schema.Number, perMinute: Schema.Number }),
+  tokens: Schema.Struct({
+    input: Schema.Number,
+    output: Schema.Number,
+    perMinute: Schema.Number,
+    /** How many this run may use, where there is such a bound. */
+    budget: Schema.optional(Schema.Number)
+  }),
   /** In US dollars; of this run alone. */
   cost: Schema.Struct({
     soFar: Schema.Number,
@@ -111,6 +118,10 @@ export const Snapshot = Schema.Struct({
     projected: Schema.optional(Schema.Number),
     /** What this run may spend, where there is such a bound. */
     budget: Schema.optional(Schema.Number),
+    /** The most that calls under way may come to, where there is a budget. */
+    reserved: Schema.optional(Schema.Number),
+    /** The most that ended calls may come to of whose bill nobody told us, where there is a budget. */
+    unsettled: Schema.optional(Schema.Number),
     /** Models that were used and have no price: they are in none of these sums. */
     unpriced: Schema.Array(Schema.String)
   }),
@@ -120,7 +131,9 @@ export const Snapshot = Schema.Struct({
     /** Requests that wait for a limit domain to admit them. */
     limiter: Schema.Number,
     /** Requests that wait until any endpoint can take them. */
-    router: Schema.Number
+    router: Schema.Number,
+    /** Requests that wait for room in the budget, where there is one. */
+    budget: Schema.optional(Schema.Number)
   }),
   domains: Schema.Array(Domain),
   /** What holds requests up, and why. */
@@ -206,7 +219,8 @@ export interface Sources {
   readonly at: number
   readonly startedAt: number
   readonly total: number | undefined
-  readonly budget: number | undefined
+  /** US dollars, or a budget and what is held of it. */
+  readonly budget: number | Budget | undefined
   readonly domains: ReadonlyArray<DomainState>
   readonly endpoints: ReadonlyArray<EndpointState>
   /** Requests that wait at routers. */
@@ -225,9 +239,22 @@ const inFlightOf = ({ domains, endpoints }: Sources): number | undefined =>
       ? sum(endpoints, ({ inFlight }) => inFlight)
       : undefined
 
+/** What this run may spend: what earlier ones left. */
+const allowanceOf = (budget: Sources["budget"]) => {
+  if (typeof budget !== "object") return { usdLeft: budget }
+  const { ceiling, earlier, reserved, unsettled, waiting } = budget
+  return {
+    usdLeft: ceiling.usd === undefined ? undefined : Math.max(0, ceiling.usd - earlier.usd),
+    tokensLeft: ceiling.tokens === undefined ? undefined : Math.max(0, ceiling.tokens - earlier.tokens),
+    held: { reserved: reserved.usd, unsettled: unsettled.usd },
+    waiting: { budget: waiting }
+  }
+}
+
 /** The snapshot of this moment. */
 export const make = (counts: Counts, pace: Pace, sources: Sources): Snapshot => {
-  const { at, budget, total } = sources
+  const { at, total } = sources
+  const { held, tokensLeft, usdLeft, waiting } = allowanceOf(sources.budget)
   const { done } = counts
   const asked = done - counts.before
   const tokens = counts.inputTokens + counts.outputTokens
@@ -256,16 +283,17 @@ export const make = (counts: Counts, pace: Pace, sources: Sources): Snapshot => 
     tokens: {
       input: counts.inputTokens,
       output: counts.outputTokens,
-      perMinute: recent.seconds > 0 ? (recent.tokens * 60) / recent.seconds : 0
+      perMinute: recent.seconds > 0 ? (recent.tokens * 60) / recent.seconds : 0,
+      ...(tokensLeft === undefined ? undefined : { budget: tokensLeft })
     },
     cost: {
       soFar,
       ...(left === undefined || asked === 0 ? undefined : { projected: soFar + (left * soFar) / asked }),
-      ...(budget === undefined ? undefined : { budget }),
+      ...(usdLeft === undefined ? undefined : { budget: usdLeft, ...held }),
       unpriced: [...counts.unpriced]
     },
     ...(inFlight === undefined ? undefined : { inFlight }),
-    waiting: { limiter: sum(sources.domains, ({ waiting }) => waiting), router: sources.waiting },
+    waiting: { limiter: sum(sources.domains, ({ waiting }) => waiting), router: sources.waiting, ...waiting },
     domains: sources.domains.map(domainOf),
     pauses: pausesOf(sources.domains, sources.endpoints, at),
     ...(left === undefined || left === 0 || expected === 0 ? undefined : { etaSeconds: left / expected }),

@@ -44,7 +44,14 @@ export interface Status {
 /** See `ProviderBatch.ProviderBatchError`. */
 export class ProviderBatchError extends Schema.TaggedError<ProviderBatchError>()("ProviderBatchError", {
   /** What kind of trouble, for code that acts on it. */
-  reason: Schema.Literal("NoBatchApi", "UnknownEndpoint", "NotSubmitted", "Unreachable", "Deadline"),
+  reason: Schema.Literal(
+    "NoBatchApi",
+    "UnknownEndpoint",
+    "Budgeted",
+    "NotSubmitted",
+    "Unreachable",
+    "Deadline"
+  ),
   /** What happened and what to do, in one line. */
   message: Schema.String,
   /** The jobs that were submitted: they go on at the provider, and `results` finds their answers. */

@@ -18,7 +18,7 @@ import { type Job, ProviderBatchError } from "./providerBatchJob.js"
 import type * as Plan from "./providerBatchPlan.js"
 import * as Settle from "./providerBatchSettle.js"
 import { submitUnits } from "./providerBatchSubmit.js"
-import { type Options, plan, policyOf, type Services, targetOf } from "./providerBatchTarget.js"
+import { type Options, plan, policyOf, refuseBudget, type Services, targetOf } from "./providerBatchTarget.js"
 import { hasEnded, type Line, type Report } from "./providerBatchWire.js"
 
 /** Answers stored at the same time. */
@@ -194,6 +194,7 @@ export const each = <E>(
       const running = yield* resume(file, planned, answers, options)
       const taken = new Set(running.flatMap(({ ids }) => ids))
       const open = [...planned.units.values()].filter(({ id }) => !answers.has(id) && !taken.has(id))
+      if (open.length > 0) yield* refuseBudget
       const { failures, jobs } = yield* submitUnits(open, options, file)
       for (const [unit, error] of failures) answers.set(unit.id, { outcome: Either.left(error) })
       const all = [...running, ...jobs]

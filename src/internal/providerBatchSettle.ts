@@ -10,10 +10,13 @@ import type { Outcome, Settled } from "../Outcome.js"
 import * as Prices from "../Prices.js"
 import type { Request } from "../Request.js"
 import { type Meta, type Response, withMeta } from "../Response.js"
+import type { Usage } from "../Usage.js"
+import { type Charge, chargeOf, priceOf } from "./billedPrice.js"
 import * as EmbeddingAnswer from "./embeddingAnswer.js"
 import type { AttemptEvent, Observer, RequestEvent } from "./observe.js"
 import { type Answer, type Answers, tier } from "./providerBatchAnswers.js"
 import type { Entry, Unit } from "./providerBatchPlan.js"
+import { fill } from "./requestDefaults.js"
 import * as SchemaCheck from "./schemaCheck.js"
 
 /** What became of the request at this place of the input. To be asked once for each, for the sake of the observers. */
@@ -46,16 +49,12 @@ export const make = (options: {
   const seen = new Set<string>()
 
   /** What this usage costs at the price of batches. */
-  const costOf = (
-    { prepared, target }: Unit,
-    usage: Response["usage"],
-    answeredBy: string
-  ): Prices.Money | "unpriced" => {
+  const charge = ({ prepared, request, target }: Unit, usage: Usage, answeredBy: string): Charge => {
+    const { endpoint } = target
+    const { model } = prepared
     const at = clock.unsafeCurrentTimeMillis()
-    const price =
-      Prices.ofEndpoint(prices, target.endpoint, prepared.model, at) ??
-      Prices.ofEndpoint(prices, target.endpoint, answeredBy, at)
-    return price === undefined ? "unpriced" : Prices.cost(price, usage, { batch: true })
+    const sent = fill(request, endpoint.parameters)
+    return chargeOf(priceOf(prices, endpoint, sent, { model, answeredBy, at }), usage, { batch: true })
   }
 
   const eventOf = (unit: Unit, outcome: Answer["outcome"], tookMs: number): AttemptEvent => {
@@ -64,6 +63,7 @@ export const make = (options: {
     const response = Either.isRight(outcome) ? outcome.right.response : undefined
     const error = Either.isLeft(outcome) ? outcome.left : undefined
     const usage = response?.usage ?? error?.usage
+    const charged = usage === undefined ? undefined : charge(unit, usage, response?.model ?? prepared.model)
     return {
       at: clock.unsafeCurrentTimeMillis(),
       latencyMs: tookMs,
@@ -80,8 +80,9 @@ export const make = (options: {
       response,
       error,
       usage,
-      cost: usage === undefined ? undefined : costOf(unit, usage, response?.model ?? prepared.model),
+      cost: charged?.cost,
       prices: prices.version,
+      doubts: charged?.doubts,
       unsettled: undefined,
       serviceTier: tier,
       requestId: response?.meta.requestId ?? error?.requestId
@@ -173,7 +174,7 @@ export const make = (options: {
     }
     const { meta: told, model, usage } = joined.right
     const cached = attempts === 0
-    const saved = cached && unit !== undefined ? costOf(unit, usage, model) : undefined
+    const saved = cached && unit !== undefined ? charge(unit, usage, model).cost : undefined
     const meta: Meta = {
       attempts,
       cached,

@@ -2,6 +2,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { Budget } from "../Budget.js"
 import { type LlmError, UnsupportedError } from "../LlmError.js"
 import { Providers } from "../Providers.js"
 import type { Request, RequestInput } from "../Request.js"
@@ -89,6 +90,20 @@ export const targetOf = (job: Job): Effect.Effect<Plan.Target, ProviderBatchErro
     }
     return { endpoint, batches }
   })
+
+/** Before anything is submitted: a job costs what it costs, and a budget at hand would not hold. */
+export const refuseBudget: Effect.Effect<void, ProviderBatchError> = Effect.flatMap(
+  Effect.serviceOption(Budget),
+  (budget) =>
+    budget._tag === "None"
+      ? Effect.void
+      : new ProviderBatchError({
+          reason: "Budgeted",
+          message:
+            "A budget cannot hold for jobs of a provider's batch API, which are submitted whole: ask without Budget.layer, and see with estimate what they may cost",
+          jobs: []
+        })
+)
 
 export const plan = (inputs: Iterable<RequestInput>, options: Options, mode: Plan.Options["mode"]) =>
   Effect.flatMap(targets(options), (targetOf) =>

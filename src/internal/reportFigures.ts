@@ -101,6 +101,9 @@ export interface Found {
   readonly superseded: number
 }
 
+/** Doubts about prices that are told one by one. */
+const mostDoubts = 5
+
 const notesOf = (found: Found, ledger: Ledger | undefined, shown: number): ReadonlyArray<string> => {
   const { calls, receipt, rows, superseded, unreadable } = found
   const notes: Array<string> = []
@@ -123,6 +126,11 @@ const notesOf = (found: Found, ledger: Ledger | undefined, shown: number): Reado
     notes.push(
       `Runs that were killed left ${counted(ledger.outcomeUnknown, "request")} of which nobody knows whether they were answered: they may have been paid for twice.`
     )
+  }
+  const doubts = receipt?.ledger?.doubts ?? []
+  if (doubts.length > 0) {
+    const more = doubts.length > mostDoubts ? `; and ${doubts.length - mostDoubts} more` : ""
+    notes.push(`Some prices are doubtful. ${doubts.slice(0, mostDoubts).join("; ")}${more}.`)
   }
   if (shown < rows.total) {
     notes.push(

@@ -1,7 +1,7 @@
 /**
  * A batch within a program: every question of a file, and how many were answered by topic.
  *
- * Prints the number of answers for each topic, then one line for each failure.
+ * Prints a line for each failure, then the number of answers for each topic.
  *
  * Run it against the simulator (`npx floodgate simulate`) or a provider of your choice:
  *

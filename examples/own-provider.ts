@@ -2,7 +2,7 @@
  * A provider for a server that floodgate does not know: what a request looks like on its wire, and how its answers are
  * read. Limits, retries, the cache, the checkpoint and errors by status come with it.
  *
- * Prints three answers of such a server, which is started here: `node examples/own-provider.ts`.
+ * Prints three answers of such a server, which is started here. Run it with `npx tsx examples/own-provider.ts`.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"

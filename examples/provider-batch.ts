@@ -1,7 +1,7 @@
 /**
  * A thousand questions at half the price, within a day: through the provider's own batch API.
  *
- * Prints how far the job is each time that has changed, and at the end how many answers there are and what they cost:
+ * Prints how far the job is each time that has changed, and at the end how many answers there are and their tokens:
  * `1000 of 1000 answered, 70012 tokens in, 39960 out`. Stop it at any time and start it again with the same
  * file: it goes on with the job that is under way, and pays for nothing twice.
  *

@@ -3,8 +3,14 @@
  * twin in another region while it is ill. Where requests go is a Layer: the program does not know, and its tests swap
  * it (`router-app.test.ts`).
  *
- * Prints a line for each ticket, then what each endpoint has done. Run it with `OPENAI_API_KEY` set; `OPENAI_BASE_URL`
- * and `OPENAI_BASE_URL_2` say where the two regions are, by default both at OpenAI's one address.
+ * Prints a line for each ticket, `t1 <kind>: <answer>`, then a table of what each endpoint has done. `OPENAI_BASE_URL` and
+ * `OPENAI_BASE_URL_2` say where the two regions are, by default both at OpenAI's one address.
+ *
+ * Run it against the simulator (`npx floodgate simulate`) or a provider of your choice:
+ *
+ *     OPENAI_BASE_URL=http://127.0.0.1:4010/v1 OPENAI_API_KEY=any-key npx tsx examples/router-app.ts
+ *
+ * Node 22.18 and later needs no `tsx`: `node examples/router-app.ts`.
  */
 import { fileURLToPath } from "node:url"
 import * as Config from "effect/Config"

@@ -61,7 +61,7 @@ export interface Service {
   readonly options: Batch.Options
   /** The most a run may cost, as it is written: `Prices.parse` reads it. */
   readonly budget: string | undefined
-  /** What is to be logged: the least level (default `Info`), to which file (default standard error), and whether each call. */
+  /** What is to be logged: the least level (default `Info`), the file (default standard error), and whether each call. */
   readonly log: ConfigServices.Log
   /** What is no error: a key that stands in the file, limits that fit no endpoint. */
   readonly warnings: ReadonlyArray<Problem>

@@ -1,6 +1,28 @@
 /**
  * Where requests are sent: a provider, an address, a credential and the model that answers there.
  *
+ * @example
+ * import { type Endpoint, Router } from "floodgate"
+ * import * as Config from "effect/Config"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * const endpoint = (id: string, key: string): Config.Config<Endpoint.Options> =>
+ *   Config.map(Config.redacted(key), (apiKey) => ({
+ *     id,
+ *     provider: "openai",
+ *     baseUrl: "https://api.openai.com/v1",
+ *     apiKey,
+ *     model: "gpt-5-mini"
+ *   }))
+ *
+ * // two accounts, each with its quota
+ * const RouterLive = Layer.unwrapEffect(
+ *   Effect.map(Config.all([endpoint("first", "FIRST_KEY"), endpoint("second", "SECOND_KEY")]), (endpoints) =>
+ *     Router.layer({ endpoints })
+ *   )
+ * )
+ *
  * @module
  */
 import type * as Redacted from "effect/Redacted"

@@ -8,6 +8,26 @@
  *
  * Any other `HttpClient` layer can stand in its place.
  *
+ * @example
+ * import { HttpClientPool, OpenAi } from "floodgate"
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as Layer from "effect/Layer"
+ * import { ProxyAgent } from "undici"
+ *
+ * // the endpoint of the environment, reached over at most 100 connections
+ * const OverFew = OpenAi.layerConfig(OpenAi.config).pipe(
+ *   Layer.provide(HttpClientPool.layer({ connections: 100 }))
+ * )
+ *
+ * // or through a proxy
+ * const OverProxy = OpenAi.layerConfig(OpenAi.config).pipe(
+ *   Layer.provide(
+ *     Layer.sync(HttpClient.HttpClient, () =>
+ *       HttpClientPool.fromDispatcher(new ProxyAgent("http://proxy.example:3128"))
+ *     )
+ *   )
+ * )
+ *
  * @module
  */
 import * as Cookies from "@effect/platform/Cookies"

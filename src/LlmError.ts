@@ -5,6 +5,21 @@
  * account. No HTTP object hangs on an error and no secret can: a provider's body is reduced to a safe
  * message and a code before the error is made.
  *
+ * @example
+ * import { Chat, complete, LlmError } from "floodgate"
+ * import * as Effect from "effect/Effect"
+ *
+ * const answer = complete(Chat.prompt("Why is the sky blue?")).pipe(
+ *   Effect.map((response) => response.text),
+ *   Effect.catchTags({
+ *     ContentFilterError: () => Effect.succeed("(blocked)"),
+ *     // every class has these: what happened, who said so, and how it says to go on
+ *     RateLimitError: ({ message, provider, retryAfter }) =>
+ *       Effect.as(Effect.logWarning(provider, message, retryAfter), "(later)")
+ *   }),
+ *   Effect.tapError((error) => Effect.logError(error._tag, LlmError.isRetryable(error), error.message))
+ * )
+ *
  * @module
  */
 import * as Duration from "effect/Duration"
@@ -39,7 +54,10 @@ const fields = {
   shouldRetry: Schema.optional(Schema.Boolean),
   /** What the call is billed for all the same, where the answer states it. */
   usage: Schema.optional(Usage),
-  /** Where several endpoints could be asked: every attempt with its own cause, of more than 20 the last. */
+  /**
+   * Where several endpoints could be asked: every attempt with its own cause, of more than 20 the last. Of a request that
+   * was not sent, since all of them rest for what no wait mends: the last failure of each.
+   */
   attempts: Schema.optional(Schema.Array(AttemptCause))
 }
 

@@ -1,6 +1,21 @@
 /**
  * What became of one request: its answer or its typed error. A batch never fails because a request did.
  *
+ * @example
+ * import { batch, Chat } from "floodgate"
+ * import * as Array from "effect/Array"
+ * import * as Effect from "effect/Effect"
+ * import * as Either from "effect/Either"
+ *
+ * const program = Effect.gen(function* () {
+ *   const outcomes = yield* batch([Chat.prompt("1 + 1 = ?"), Chat.prompt("2 + 2 = ?")])
+ *   const texts = outcomes.map(
+ *     Either.match({ onLeft: ({ _tag }) => `(${_tag})`, onRight: ({ text }) => text })
+ *   )
+ *   const [failures, answers] = Array.separate(outcomes)
+ *   return { texts, failed: failures.length, tokens: answers.map(({ usage }) => usage.outputTokens) }
+ * })
+ *
  * @module
  */
 import type * as Either from "effect/Either"

@@ -1,6 +1,26 @@
 /**
  * The parts of an answer that comes bit by bit, in one shape for every provider, and their sum.
  *
+ * @example
+ * import { Chat, stream, type StreamPart } from "floodgate"
+ * import * as Console from "effect/Console"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ *
+ * const program = stream(Chat.prompt("Tell me a story.", { thinking: "low" })).pipe(
+ *   Stream.runForEach((part: StreamPart.StreamPart) => {
+ *     switch (part._tag) {
+ *       case "Reasoning":
+ *       case "Text":
+ *         return Console.log(part.text)
+ *       case "Finish":
+ *         return Console.log(`(${part.finishReason}, ${part.serviceTier ?? "no tier told"})`)
+ *       default:
+ *         return Effect.void
+ *     }
+ *   })
+ * )
+ *
  * @module
  */
 import * as Data from "effect/Data"

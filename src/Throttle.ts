@@ -8,6 +8,27 @@
  * A bucket's reset header says when it will be **full**, not when one more request fits. Where a wait has
  * to be made of it, it is the time for one request to flow into an empty one: `reset / limit`.
  *
+ * @example
+ * import { Throttle } from "floodgate"
+ * import * as Duration from "effect/Duration"
+ *
+ * const { verdict } = Throttle.decode(
+ *   "openai",
+ *   {
+ *     status: 429,
+ *     headers: { "retry-after-ms": "1500", "x-ratelimit-limit-requests": "500" },
+ *     body: { error: { message: "Rate limit reached. Please try again in 1.5s." } }
+ *   },
+ *   Date.now()
+ * )
+ *
+ * const told = Throttle.Verdict.$match(verdict, {
+ *   None: () => "go on",
+ *   Wait: (wait) => `wait ${Duration.toMillis(wait.for)} ms`,
+ *   Park: ({ until }) => `come back at ${new Date(until).toISOString()}`,
+ *   Fatal: ({ reason }) => `stop: ${reason}`
+ * })
+ *
  * @module
  */
 import * as Data from "effect/Data"

@@ -1,6 +1,15 @@
 /**
  * What a call used, in tokens, counted the same way for every provider.
  *
+ * @example
+ * import { batch, Chat, Usage } from "floodgate"
+ * import * as Array from "effect/Array"
+ * import * as Effect from "effect/Effect"
+ *
+ * const used = Effect.map(batch([Chat.prompt("1 + 1 = ?"), Chat.prompt("2 + 2 = ?")]), (outcomes) =>
+ *   Array.reduce(Array.getRights(outcomes), Usage.zero, (sum, { usage }) => Usage.add(sum, usage))
+ * )
+ *
  * @module
  */
 import * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -10,8 +10,6 @@ import * as TerminalAnswer from "../src/cli/terminalAnswer.js"
 import { fromFields } from "../src/Response.js"
 import * as JsonInstance from "../src/simulator/JsonInstance.js"
 import { type Answer, apiKey, folder, run, serve, start } from "./process.js"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 describe("an answer on a terminal", () => {
   const { Reasoning, Text } = StreamPart.StreamPart
@@ -263,7 +261,7 @@ describe.concurrent("floodgate ask", () => {
       while ((yield* simulator.stats).requests === 0) yield* Effect.sleep(10)
       const end = yield* running.end("SIGINT")
       expect(end).toMatchObject({ code: 130, stdout: "", stderr: "" })
-      expect(end.took).toBeLessThan(5_000)
+      expect(end.took).toBeLessThan(30_000)
       const left = yield* run(["ask", "hello"], { url, shell: '"$@" | true' })
       expect(left).toMatchObject({ code: 0, stderr: "" })
     })

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Simulator from "../src/Simulator.js"
 import { folder, run, start, until } from "./process.js"
@@ -24,9 +24,6 @@ const prepare = Effect.gen(function* () {
   ]
   return { args, files, simulator, options: { url: simulator.url } }
 })
-
-// processes take their time on a busy machine
-vi.setConfig({ testTimeout: 60_000 })
 
 describe.concurrent("a run with a budget", () => {
   it.scopedLive("stops at its ceiling, says what is left, and goes on with a higher one", () =>

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, lstatSync, statSync, symlinkSync } from "node:fs
 import { readFile } from "node:fs/promises"
 import { connect } from "node:net"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,11 @@ import * as CacheEntry from "../src/internal/cacheEntry.js"
 import * as CacheStores from "../src/internal/cacheStores.js"
 import { fromFields } from "../src/Response.js"
 import * as Simulator from "../src/Simulator.js"
+import { runHere } from "./here.js"
 import { type Answer, type Folder, folder, type Line, plainAnswer, run, serve } from "./process.js"
+
+/** A run in this process against a server. */
+const here = ({ url }: { readonly url: string }) => ({ url, model: "sim-1" })
 
 /** Answers each call with a number of its own. */
 const numbered = (): Answer => {
@@ -97,9 +101,6 @@ const exported = (cache: string, output: string) =>
     Effect.scoped,
     Effect.provide(NodeContext.layer)
   )
-
-// processes take their time on a busy machine
-vi.setConfig({ testTimeout: 120_000 })
 
 describe.concurrent("floodgate cache", () => {
   it.scopedLive("tells, exports and imports: a copy of a cache answers all without a call", () =>
@@ -206,7 +207,7 @@ describe.concurrent("floodgate cache", () => {
       expect(yield* refusal({ input: bad, cache: undefined })).toMatch(/Which cache\?.*--cache PATH/)
       expect(yield* refusal({ input: bad, cache: "memory" })).toMatch(/nothing to look into/)
       expect(yield* refusal({ input: bad, cache: "redis://:secret@127.0.0.1:1" })).toMatch(
-        /^--cache 127\.0\.0\.1:1: Redis/
+        /^--cache: Redis at 127\.0\.0\.1:1: /
       )
       expect(yield* Effect.flip(exported(files.path("none.db"), "-"))).toMatchObject({
         message: expect.stringMatching(/no cache at .*none\.db/)
@@ -347,11 +348,11 @@ describe.concurrent("floodgate cache", () => {
       yield* Effect.forEach(
         cases,
         ([args, says]) =>
-          Effect.map(run(args, { url: "http://127.0.0.1:9" }), ({ code, stderr, stdout }) => {
+          Effect.map(runHere(args, { url: "http://127.0.0.1:9" }), ({ code, stderr, stdout }) => {
             expect({ args, code }).toMatchObject({ code: args.includes("--help") ? 0 : 2 })
             expect(`${stdout}${stderr}`).toMatch(says)
           }),
-        { concurrency: 2, discard: true }
+        { discard: true }
       )
       const given = { cacheTtl: undefined, namespace: undefined, cacheMode: undefined }
       const refused = (flags: Partial<Parameters<typeof checkCache>[0]> & { readonly cache: string }) =>
@@ -367,7 +368,7 @@ describe.concurrent("floodgate cache", () => {
         expect(refusal).not.toContain("secret")
       }
       expect((yield* Effect.flip(exported("REDIS://:secret@127.0.0.1:1", "-"))).message).toMatch(
-        /^--cache 127\.0\.0\.1:1: Redis/
+        /^--cache: Redis at 127\.0\.0\.1:1: /
       )
       expect(yield* refused({ cache: "memory", cacheTtl: "0" })).toMatch(/--cache-ttl takes a time such as/)
     })
@@ -385,7 +386,7 @@ describe.concurrent("floodgate batch with a cache", () => {
       ])
       const cache = ["--cache", files.path("cache.db")]
       const ask = (name: string, ...more: ReadonlyArray<string>) =>
-        Effect.map(run(batch(input, files.path(name), ...more), { url: server.url }), ({ code, stderr }) => {
+        Effect.map(runHere(batch(input, files.path(name), ...more), here(server)), ({ code, stderr }) => {
           expect({ code, stderr }).toMatchObject({ code: 0 })
           const lines = files.lines(name) as ReadonlyArray<Line & { readonly sample?: number }>
           return {
@@ -435,7 +436,7 @@ describe.concurrent("floodgate batch with a cache", () => {
         Effect.gen(function* () {
           const input = files.records(`in-${name}`, records)
           const args = batch(input, files.path(name), "--cache", db, "--concurrency", "1", ...more)
-          const { code } = yield* run(args, { url: server.url })
+          const { code } = yield* runHere(args, here(server))
           return { code, lines: files.lines(name), texts: textsOf(files.lines(name)) }
         })
       const messages = [{ role: "user", content: "a" }]
@@ -491,7 +492,7 @@ describe.concurrent("an input that becomes shorter and longer again", () => {
       const server = yield* serve(numbered())
       const out = files.path("out")
       const ask = (count: number) =>
-        run(batch(files.records("in.jsonl", prompts(count)), out), { url: server.url })
+        runHere(batch(files.records("in.jsonl", prompts(count)), out), here(server))
       yield* ask(50)
       const before = textsOf(files.lines("out"))
       expect((yield* ask(5)).stderr).toMatch(
@@ -524,11 +525,13 @@ describe.runIf(redisIsThere)("a cache in Redis", () => {
       const input = files.records("in.jsonl", prompts(5))
       yield* Effect.gen(function* () {
         const ask = batch(input, files.path("out"), ...ours)
-        expect(yield* run(ask, { url: server.url })).toMatchObject({ code: 0 })
-        expect((yield* run(["cache", "stats", ...ours])).stdout).toMatch(/^127\.0\.0\.1:6379: 5 answers\n/)
+        expect(yield* runHere(ask, here(server))).toMatchObject({ code: 0 })
+        expect((yield* runHere(["cache", "stats", ...ours], here(server))).stdout).toMatch(
+          /^127\.0\.0\.1:6379: 5 answers\n/
+        )
       }).pipe(
         Effect.ensuring(
-          Effect.map(run(["cache", "clear", ...ours]), ({ stdout }) =>
+          Effect.map(runHere(["cache", "clear", ...ours], here(server)), ({ stdout }) =>
             expect(stdout).toMatch(/^127\.0\.0\.1:6379: 5 answers deleted/)
           )
         )

@@ -1,5 +1,5 @@
 import { PassThrough } from "node:stream"
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -11,8 +11,6 @@ import * as Draft from "../src/cli/chatDraft.js"
 import { complete, help, Line, parse } from "../src/cli/chatLine.js"
 import * as TerminalLines from "../src/cli/terminalLines.js"
 import { folder, run, serve } from "./process.js"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 describe("a line of a chat", () => {
   it("is a command or a text", () => {

@@ -167,6 +167,43 @@ retry: { timeout: 30s }
     })
   )
 
+  it.scopedLive(
+    "warns of variables that look like settings and are none, and takes no other file for one",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* folder, "settings.yaml")
+        writeFileSync(path, "")
+        const env = { OPENAI_API_KEY: "k", FLOODGATE_RPM: "5", FLOODGATE_CONFIG: path }
+        const slips = {
+          FLOODGATE_RMP: "secret",
+          FLOODGATE_CACHE_TLT: "1h",
+          FLOODGATE_X: "1",
+          FLOODGATE_RPS: ""
+        }
+        const expected = [
+          ["FLOODGATE_CACHE_TLT", 'there is no such setting; did you mean "FLOODGATE_CACHE_TTL"?'],
+          ["FLOODGATE_RMP", 'there is no such setting; did you mean "FLOODGATE_RPM"?'],
+          ["FLOODGATE_X", "there is no such setting"]
+        ]
+        // some providers take names apart
+        for (const pathDelim of [".", "_"]) {
+          const { warnings } = yield* configure({}).pipe(
+            Effect.withConfigProvider(
+              ConfigProvider.fromMap(new Map(Object.entries({ ...env, ...slips })), { pathDelim })
+            ),
+            Effect.provide(NodeContext.layer)
+          )
+          const said = warnings.map(({ message, origin }) => [origin.kind === "env" && origin.name, message])
+          expect(said.sort()).toEqual(expected)
+        }
+        expect((yield* read(path, env)).warnings).toEqual([])
+
+        writeFileSync(path, Buffer.from([0xff, 0xfe, 0x00, 0xd8]))
+        const { message } = yield* Effect.flip(read(path, env))
+        expect(message).toBe(`${path}:1:1: this is no text: a config file is YAML, in UTF-8`)
+      })
+  )
+
   it.scopedLive("shows no secret, wherever one may stand", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "settings.yaml")

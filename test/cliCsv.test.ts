@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { parse } from "csv-parse/sync"
 import { stringify } from "csv-stringify/sync"
 import { FastCheck } from "effect"
@@ -17,8 +17,6 @@ import { checkpointOf, formatsOf } from "../src/cli/fileFormat.js"
 import { openAiOutputLine } from "../src/cli/openAiOutputLine.js"
 import * as Record from "../src/cli/record.js"
 import { apiKey, folder, run, serve, start, until } from "./process.js"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 /** The rows of a file with this content: line and fields, or line and mistake. */
 const rowsOf = (content: string | Uint8Array, format: TableFormat = "csv") =>

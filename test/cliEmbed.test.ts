@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -10,8 +10,6 @@ import { runHere } from "./here.js"
 import { folder } from "./process.js"
 
 const model = "text-embedding-3-small"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 interface Row {
   readonly index: number

@@ -1,12 +1,10 @@
 import { existsSync, readFileSync } from "node:fs"
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Simulator from "../src/Simulator.js"
 import { runHere } from "./here.js"
 import { folder, until } from "./process.js"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const questions = (count: number) => Array.from({ length: count }, (_, n) => ({ question: `What is ${n}?` }))
 
@@ -70,7 +68,10 @@ describe("floodgate estimate", () => {
       const lost = yield* runHere(["estimate", input, ...prompt, "--filter", "status=error"], env)
       expect(lost).toMatchObject({ code: 2, stderr: expect.stringContaining("--output") })
       const slip = yield* runHere(["estimate", input, "--embed", ...prompt], env)
-      expect(slip).toMatchObject({ code: 2, stderr: "--prompt is about chats, not about --embed" })
+      expect(slip).toMatchObject({
+        code: 2,
+        stderr: "floodgate: --prompt is about chats, not about --embed\n"
+      })
       const vectors = ["estimate", input, "--embed", "--text", "{{question}}", "--json"]
       const { stdout } = yield* runHere(vectors, { ...env, model: "text-embedding-3-small" })
       expect(JSON.parse(stdout)).toMatchObject({ calls: 10, outputTokens: { high: 0 } })

@@ -1,12 +1,10 @@
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Effect from "effect/Effect"
 import * as RandomSample from "../src/cli/randomSample.js"
 import * as RowFilter from "../src/cli/rowFilter.js"
 import * as RowSelection from "../src/cli/rowSelection.js"
 import { folder, plainAnswer, run, serve } from "./process.js"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const drawn = (count: number, size: number, seed: number) => {
   const isDrawn = RandomSample.make({ count, size, seed })

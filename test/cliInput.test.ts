@@ -1,5 +1,6 @@
-import { describe, expect, it, vi } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { runHere } from "./here.js"
 import { type Body, folder, plainAnswer, run, serve } from "./process.js"
 
 /** Runs one input and gives what the server received by its prompt, and what was written. */
@@ -7,17 +8,14 @@ const ask = (input: string | Uint8Array, args: ReadonlyArray<string> = [], how: 
   Effect.gen(function* () {
     const files = yield* folder
     const server = yield* serve()
-    const { code, stderr, stdout } = yield* run(
-      [
-        "batch",
-        how === "path" ? files.write("in.jsonl", input) : "-",
-        "--output",
-        files.path("out.jsonl"),
-        "--no-progress",
-        ...args
-      ],
-      { url: server.url, ...(how === "stdin" ? { stdin: input } : undefined) }
-    )
+    const command = [
+      ...["batch", how === "path" ? files.write("in.jsonl", input) : "-"],
+      ...["--output", files.path("out.jsonl"), "--no-progress", ...args]
+    ]
+    const { url } = server
+    const { code, stderr, stdout } = yield* how === "path"
+      ? runHere(command, { url, model: "sim-1" })
+      : run(command, { url, stdin: input })
     expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(stdout).toBe("")
     const byPrompt = new Map(
@@ -30,9 +28,6 @@ const jsonl = (...records: ReadonlyArray<unknown>) =>
   records.map((record) => `${JSON.stringify(record)}\n`).join("")
 
 const user = (content: string) => ({ role: "user", content })
-
-// processes take their time on a busy machine
-vi.setConfig({ testTimeout: 60_000 })
 
 describe.concurrent("shapes of a record", () => {
   it.scopedLive("a line of an OpenAI Batch file", () =>
@@ -223,7 +218,7 @@ describe.concurrent("options", () => {
     Effect.gen(function* () {
       const files = yield* folder
       const server = yield* serve()
-      const { code } = yield* run(
+      const { code } = yield* runHere(
         [
           "batch",
           files.records("in.jsonl", [{ prompt: "x" }]),
@@ -254,7 +249,7 @@ describe.concurrent("options", () => {
     Effect.gen(function* () {
       const files = yield* folder
       const server = yield* serve()
-      const { code, stderr } = yield* run(
+      const { code, stderr } = yield* runHere(
         [
           "batch",
           "--prompt",
@@ -267,7 +262,7 @@ describe.concurrent("options", () => {
           "-o",
           files.path("out")
         ],
-        { env: { OPENAI_API_BASE: server.url } }
+        { url: server.url, model: "sim-1", env: { OPENAI_BASE_URL: undefined, OPENAI_API_BASE: server.url } }
       )
       expect({ code, stderr }).toMatchObject({ code: 0 })
       expect(server.bodies).toEqual([
@@ -306,7 +301,7 @@ describe.concurrent("options", () => {
         "in.jsonl",
         Array.from({ length: 30 }, (_, n) => ({ prompt: `p${n}` }))
       )
-      const { code } = yield* run(["batch", input, "-o", files.path("out"), "--concurrency", "3"], {
+      const { code } = yield* runHere(["batch", input, "-o", files.path("out"), "--concurrency", "3"], {
         url: server.url
       })
       expect({ code, most, requests: server.requests() }).toEqual({ code: 0, most: 3, requests: 30 })
@@ -325,9 +320,12 @@ describe.concurrent("options", () => {
         times.push(Date.now())
         plainAnswer(body, response, request)
       })
-      const { code } = yield* run(["batch", input, "-o", files.path("out"), "--rps", "10", "--rpm", "6000"], {
-        url: server.url
-      })
+      const { code } = yield* runHere(
+        ["batch", input, "-o", files.path("out"), "--rps", "10", "--rpm", "6000"],
+        {
+          url: server.url
+        }
+      )
       expect({ code, requests: times.length }).toEqual({ code: 0, requests: 14 })
       // the eleventh waits for the first one's second to pass; on a busy machine the first may arrive late
       expect((times[10] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(500)

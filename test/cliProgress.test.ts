@@ -113,6 +113,20 @@ describe("what is drawn", () => {
     ])
   })
 
+  it("tells what is held of a budget, and who waits for it, on one line of 80 columns", () => {
+    const held: Progress.Snapshot = {
+      ...snapshot,
+      cost: { ...snapshot.cost, reserved: 0.125, unsettled: 0.0375, unpriced: [] },
+      waiting: { limiter: 0, router: 0, budget: 7 }
+    }
+    const lines = Lines.lines(held, { width: 80, height: 24, paint: plain, stats: false })
+    const text = lines.join("\n")
+    expect(text).toContain("7 waiting for room in the budget")
+    expect(lines).toContain("$2.50 → $10.13  of $10.00 (25 %)  $0.125 reserved  $0.0375 unsettled")
+    const tokens = { ...snapshot.tokens, budget: 2_000_000 }
+    expect(Lines.line({ ...held, tokens })).toContain("1,469,134 of 2,000,000 tokens (73 %)")
+  })
+
   it("takes fewer lines where there is room, and shows more columns of endpoints", () => {
     const narrow = Lines.lines(snapshot, { width: 80, height: 40, paint: plain, stats: true })
     const wide = Lines.lines(snapshot, { width: 200, height: 40, paint: plain, stats: true })

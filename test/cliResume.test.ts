@@ -1,10 +1,7 @@
 import { appendFileSync } from "node:fs"
-import { expect, it, vi } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { folder, plainAnswer, run, serve } from "./process.js"
-
-// processes take their time on a busy machine
-vi.setConfig({ testTimeout: 120_000 })
 
 it.scopedLive(
   "an input that was edited asks for what is new alone, and keeps each answer with its line",

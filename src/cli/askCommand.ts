@@ -12,6 +12,15 @@ const prompt = Args.text({ name: "PROMPT" }).pipe(
 
 const { cache, ...attempts } = calls
 
+/** As a config file writes them. */
+const cacheModes = {
+  "read-write": "read_write",
+  bypass: "bypass",
+  refresh: "refresh",
+  "read-only": "read_only",
+  replay: "replay"
+} as const
+
 const options = {
   prompt,
   ...parameters,
@@ -45,10 +54,12 @@ const options = {
     "How long a stored answer may be used: 12h, 7d. Default: for ever"
   ),
   namespace: Flag.text("namespace", "NAME", "Part of the cache to use"),
-  cacheMode: Flag.text(
-    "cache-mode",
-    "MODE",
-    "read-write (the default), bypass, refresh, read-only or replay"
+  cacheMode: Flag.optional(
+    Flag.choice("cache-mode", cacheModes).pipe(
+      Options.withDescription(
+        "read-write (the default), bypass: neither, refresh: ask again and store, read-only: store nothing, replay: send nothing"
+      )
+    )
   ),
   ...attempts
 }

@@ -16,8 +16,9 @@ const { metafile } = await build({
   // what a command does not need is not loaded
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
-  minify: true,
-  keepNames: true,
+  // names stay as they are: kept beside shorter ones, each function that is made at run time costs a call more
+  minifySyntax: true,
+  minifyWhitespace: true,
   format: "esm",
   platform: "node",
   target: "node20",

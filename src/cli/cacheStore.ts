@@ -59,5 +59,8 @@ export const openStore = (
 /** A store that failed, as the command line says it. */
 export const failed =
   (name: string) =>
-  ({ message }: CacheStoreError): CliError =>
-    new CliError({ message: message.includes(name) ? `--cache: ${message}` : `--cache ${name}: ${message}` })
+  (error: CacheStoreError): CliError => {
+    const { message } = error
+    const place = message.includes(name) ? "" : ` ${name}`
+    return new CliError({ message: `--cache${place}: ${message}`, cause: error.cause })
+  }

@@ -4,6 +4,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Checkpoint from "../internal/checkpointFile.js"
+import { writeReasonOf } from "../internal/fileReason.js"
 import type { RunFlags } from "./batchCommand.js"
 import { CliError } from "./CliError.js"
 import { cacheFiles } from "./cacheStore.js"
@@ -22,7 +23,8 @@ export const checkWritable = (flag: string, file: string) =>
     }
     yield* Effect.mapError(
       fs.access(Option.isSome(there) ? file : path.dirname(path.resolve(file)), { writable: true }),
-      () => new CliError({ message: `--${flag}: cannot write ${file}: no such folder, or no permission` })
+      (error) =>
+        new CliError({ message: `--${flag}: cannot write ${file}: ${writeReasonOf(error)}`, cause: error })
     )
   })
 

@@ -15,6 +15,7 @@ import type { JsonObject } from "../internal/jsonObject.js"
 import type { Settled } from "../Outcome.js"
 import type { Request } from "../Request.js"
 import type * as Router from "../Router.js"
+import * as BadLines from "./badLines.js"
 import { checkpointOf, type FormatFlags } from "./fileFormat.js"
 import { wrong } from "./flags.js"
 import * as InputRows from "./inputRows.js"
@@ -23,9 +24,6 @@ import * as Record from "./record.js"
 import * as RowSelection from "./rowSelection.js"
 import { requestsOf, samplesOf } from "./samples.js"
 import * as StoredOutcome from "./storedOutcome.js"
-
-/** How many bad lines are named before the run is refused. */
-const namedLines = 5
 
 /** More columns than this are no table: JSON lines whose fields have names of their own. */
 const mostColumns = 1000
@@ -75,9 +73,15 @@ export const checkInput = (given: Check) =>
     const { checkpoint, flags, input, onDone, questions, router, selection, wantsColumns } = given
     const { name } = input
     const isTable = input.format !== "jsonl"
+    for (const [n, text] of (questions.templates?.texts ?? []).entries()) {
+      const open = Record.unclosed(text)
+      if (open !== undefined) {
+        const flag = n === 0 ? questions.templates?.flag : "system"
+        return yield* wrong(`--${flag}: ${open} is not closed: a field is written {{name}}`)
+      }
+    }
     const { filter, isAll } = selection
-    const bad: Array<string> = []
-    let badLines = 0
+    const bad = BadLines.make()
     let rows = 0
     let span = 0
     let withoutModel = 0
@@ -126,7 +130,7 @@ export const checkInput = (given: Check) =>
       let isOffered = isWanted && filter.ofStored === undefined
       for (const sample of samples) {
         const index = span++
-        const found = badLines === 0 ? yield* find(sample, index) : undefined
+        const found = bad.count() === 0 ? yield* find(sample, index) : undefined
         const matches = isWanted && (filter.ofStored?.(found ?? { status: "none" }) ?? true)
         if (matches) isOffered = true
         if (found?.status === "error") failures.push(found)
@@ -180,8 +184,7 @@ export const checkInput = (given: Check) =>
             if (Either.isLeft(request)) {
               // what the filter leaves out need not be a request
               if (isWanted) {
-                badLines++
-                if (bad.length < namedLines) bad.push(`line ${number}: ${request.left}`)
+                bad.add(number, request.left)
               }
               span += requestsOf(request, questions.samples).length
               continue
@@ -197,13 +200,12 @@ export const checkInput = (given: Check) =>
         })
       )
     )
+    const badLines = bad.count()
     if (badLines > 0) {
-      const more = badLines > bad.length ? [`and ${badLines - bad.length} more`] : []
       return yield* wrong(
         [
           `${name}: ${badLines} bad ${badLines === 1 ? "line" : "lines"}. Nothing was sent`,
-          ...bad,
-          ...more
+          ...bad.told()
         ].join("\n  ")
       )
     }

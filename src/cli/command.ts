@@ -29,6 +29,12 @@ export interface CliCommand {
   readonly load: Effect.Effect<Loaded>
 }
 
+/** What a word is for that only other words follow. */
+export const groups: Readonly<Record<string, string>> = {
+  cache: "Look into a cache, clear it, and carry its answers to another",
+  config: "Look at the settings"
+}
+
 /** What a command is made of. */
 export interface Parts<Name extends string, A> {
   readonly words: ReadonlyArray<string>

@@ -2,12 +2,6 @@
 import * as Effect from "effect/Effect"
 import { type CliCommand, make } from "./command.js"
 
-/** What a word is for that only other words follow. */
-export const groups: Readonly<Record<string, string>> = {
-  cache: "Look into a cache, clear it, and carry its answers to another",
-  config: "Look at the settings"
-}
-
 export const commands: ReadonlyArray<CliCommand> = [
   make({
     words: ["ask"],

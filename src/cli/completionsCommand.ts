@@ -3,7 +3,7 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 
 /** The shells that completions can be had for. */
-export const shells = { bash: "bash", zsh: "zsh", fish: "fish", sh: "bash" } as const
+export const shells = { bash: "bash", zsh: "zsh", fish: "fish" } as const
 export type Shell = (typeof shells)[keyof typeof shells]
 
 const shell = Args.text({ name: "SHELL" }).pipe(Args.withDescription("bash, zsh or fish"))

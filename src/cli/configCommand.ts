@@ -26,15 +26,36 @@ const texts: Readonly<Record<string, string>> = {
   "max-retries": "Attempts after the first",
   timeout: "Longest one attempt may take",
   deadline: "Longest one request may take",
-  budget: "The most a run may cost",
+  budget: "The most that a run of batch or embed may cost",
   "log-level": "What is logged"
+}
+
+const modes = "read-write|bypass|refresh|read-only|replay"
+
+/** What their values are called, as at `floodgate batch`. A number where nothing is said. */
+const values: Readonly<Record<string, string>> = {
+  provider: "NAME",
+  model: "NAME",
+  "base-url": "URL",
+  concurrency: "N|adaptive",
+  task: "NAME",
+  redis: "URL",
+  cache: "PATH|URL|memory|off",
+  "cache-ttl": "TIME",
+  namespace: "NAME",
+  "cache-mode": modes,
+  "max-retries": "N|forever",
+  timeout: "TIME",
+  deadline: "TIME",
+  budget: "AMOUNT",
+  "log-level": "LEVEL"
 }
 
 /** The flags that go before the file, by their own names; their texts are read as the file's values are. */
 const overrides = Object.fromEntries(
   [...choices, ...settings.map(({ flag }) => flag)].map((flag) => [
     flag,
-    Flag.text(flag, "VALUE", texts[flag] ?? "As floodgate batch takes it")
+    Flag.text(flag, values[flag] ?? "N", texts[flag] ?? "As floodgate batch takes it")
   ])
 )
 

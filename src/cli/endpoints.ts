@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Endpoint } from "../Endpoint.js"
 import type { Described } from "../internal/configEndpoints.js"
+import { format } from "../internal/configProblem.js"
 import { type Configured, configure, services } from "../internal/configServices.js"
 import * as Prices from "../Prices.js"
 import { type Provider, Providers } from "../Providers.js"
@@ -41,6 +42,15 @@ export const settingsOf = (
       }
     }),
     configError
+  ).pipe(
+    Effect.tap(({ warnings }) =>
+      Effect.sync(() => {
+        // of variables alone: what ails the file, config show tells
+        for (const warning of warnings) {
+          if (warning.origin.kind === "env") process.stderr.write(`${format(warning)}\n`)
+        }
+      })
+    )
   )
 
 /** `--timeout`, in milliseconds. */

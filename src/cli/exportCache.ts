@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CacheStoreError } from "../CacheStore.js"
 import * as CacheTransfer from "../internal/cacheTransfer.js"
+import { writeReasonOf } from "../internal/fileReason.js"
 import { CliError } from "./CliError.js"
 import type { ExportFlags } from "./cacheCommand.js"
 import { cacheFiles, failed, openStore } from "./cacheStore.js"
@@ -36,7 +37,7 @@ const toFile = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const cannot = (error: PlatformError) =>
-      new CliError({ message: `--output: cannot write ${output}: ${error.message}` })
+      new CliError({ message: `--output: cannot write ${output}: ${writeReasonOf(error)}`, cause: error })
     const writeTo = (path: string, flag: FileSystem.OpenFlag, mode: number) =>
       Effect.scoped(
         Effect.flatMap(Effect.mapError(fs.open(path, { flag, mode }), cannot), (file) =>

@@ -16,6 +16,7 @@ import * as CacheTransfer from "../internal/cacheTransfer.js"
 import { isJsonObject, type JsonObject } from "../internal/jsonObject.js"
 import * as OpenAi from "../providers/OpenAi.js"
 import * as Router from "../Router.js"
+import * as BadLines from "./badLines.js"
 import type { CliError } from "./CliError.js"
 import type { ImportFlags } from "./cacheCommand.js"
 import { failed, openStore } from "./cacheStore.js"
@@ -206,6 +207,8 @@ export const load = (
 const told = (report: Report, input: string): { readonly done: string; readonly refused: string } => {
   const { added, cache, expired, present, refusals, refused, source } = report
   const more = refused - refusals.length
+  const bad = BadLines.make()
+  for (const { line, reason } of refusals) bad.add(line, reason)
   const number = (n: number) => n.toLocaleString("en-US")
   const parts = [
     `${number(added)} added`,
@@ -220,7 +223,7 @@ const told = (report: Report, input: string): { readonly done: string; readonly 
   return {
     done: `${cache}: ${parts.join(", ")}\n${hint}`,
     refused: [
-      ...refusals.map(({ line, reason }) => `${input}: line ${line}: ${reason}\n`),
+      ...bad.told().map((text) => `${input}: ${text}\n`),
       ...(more > 0 ? [`${input}: and ${counted(more, "more line")}\n`] : [])
     ].join("")
   }

@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { reasonOf } from "../internal/fileReason.js"
 import type { JsonObject } from "../internal/jsonObject.js"
 import { CliError } from "./CliError.js"
 import { standardInput } from "./commandLine.js"
@@ -33,14 +34,6 @@ export { standardInput } from "./commandLine.js"
 
 /** The input as messages call it. */
 export const nameOf = (input: string): string => (input === standardInput ? "the standard input" : input)
-
-/** Why a file cannot be read. */
-export const reasonOf = (error: PlatformError): string =>
-  error._tag === "SystemError" && error.reason === "NotFound"
-    ? "no such file"
-    : error._tag === "SystemError" && error.reason === "PermissionDenied"
-      ? "permission denied"
-      : error.message
 
 export const inputError = (name: string) => (error: PlatformError) =>
   new CliError({ message: `Cannot read ${name}: ${reasonOf(error)}`, cause: error })

@@ -79,7 +79,10 @@ export const parametersOf = (flags: Flags): Effect.Effect<Omit<ChatFields, "mess
       return yield* wrong(`--temperature is 0 or more, not ${temperature}`)
     }
     const thinking = flags.thinking?.trim()
-    if (thinking === "") return yield* wrong("--thinking takes off, low, medium, high or a number of tokens")
+    // other words may be the provider's own
+    if (thinking === "" || thinking?.startsWith("-")) {
+      return yield* wrong(`--thinking takes off, low, medium, high or a number of tokens, not "${thinking}"`)
+    }
     return {
       ...(temperature === undefined ? undefined : { temperature }),
       ...(maxTokens === undefined ? undefined : { maxTokens }),
@@ -206,5 +209,6 @@ export const make = (
     return ask
   })
 
-/** What is no error, and should be known. */
-export const warningsOf = ({ warnings }: Configured): ReadonlyArray<string> => warnings.map(format)
+/** What is no error, and should be known: of variables always, of the file to those who want to know more. */
+export const warningsOf = ({ warnings }: Configured, { verbose }: Flags): ReadonlyArray<string> =>
+  warnings.filter(({ origin }) => verbose || origin.kind === "env").map(format)

@@ -18,15 +18,18 @@ export interface Used {
   readonly cost: number
   /** Answers that were asked for and have no price. */
   readonly unpriced: number
+  /** Answers that were stopped: what they cost, nobody said. */
+  readonly stopped: number
 }
 
-export const nothing: Used = { answers: 0, inputTokens: 0, outputTokens: 0, cost: 0, unpriced: 0 }
+export const nothing: Used = { answers: 0, inputTokens: 0, outputTokens: 0, cost: 0, unpriced: 0, stopped: 0 }
 
 /** The sum with one more answer, or failure, in it. What came from the cache used nothing. */
 export const add = (used: Used, { meta, outcome }: Answer): Used => {
   const usage = Either.match(outcome, { onLeft: (error) => error.usage, onRight: ({ usage }) => usage })
   const isPaid = !meta.cached && usage !== undefined
   return {
+    ...used,
     answers: used.answers + (Either.isRight(outcome) ? 1 : 0),
     inputTokens: used.inputTokens + (isPaid ? usage.inputTokens : 0),
     outputTokens: used.outputTokens + (isPaid ? usage.outputTokens : 0),
@@ -36,12 +39,15 @@ export const add = (used: Used, { meta, outcome }: Answer): Used => {
 }
 
 /** `2 answers, 130 tokens in, 71 out, $0.0002` */
-export const sumLine = ({ answers, cost, inputTokens, outputTokens, unpriced }: Used): string =>
+export const sumLine = ({ answers, cost, inputTokens, outputTokens, stopped, unpriced }: Used): string =>
   [
     `${count(answers)} answer${answers === 1 ? "" : "s"}`,
     `${count(inputTokens)} tokens in`,
     `${count(outputTokens)} out`,
-    unpriced === 0 ? dollars(cost) : cost === 0 ? "no price known" : `${dollars(cost)} and what has no price`
+    unpriced === 0 ? dollars(cost) : cost === 0 ? "no price known" : `${dollars(cost)} and what has no price`,
+    ...(stopped === 0
+      ? []
+      : [`and what ${count(stopped)} stopped ${stopped === 1 ? "answer" : "answers"} took`])
   ].join(", ")
 
 /** `gpt-5-mini, 30 tokens in, 21 out, $0.0001, 1.2 s` */
@@ -86,8 +92,14 @@ const hints: Partial<Record<LlmError["_tag"], string>> = {
   CacheMissError: "--cache-mode read-write asks for what is not stored"
 }
 
+/** Whether it was nowhere said which model is asked. */
+export const lacksModel = ({ message }: LlmError): boolean => message.startsWith("No model:")
+
 /** A failure in one line: what happened, and what to do. */
 export const failureLine = (error: LlmError): string => {
+  if (lacksModel(error)) {
+    return "No model: pass --model, set the provider's variable, such as OPENAI_MODEL, or name one in the config file"
+  }
   const hint = hints[error._tag]
   return hint === undefined ? error.message : `${error.message.replace(/[.;]$/, "")}; ${hint}`
 }

@@ -21,7 +21,7 @@ import { CliError } from "./CliError.js"
 import { wrong } from "./flags.js"
 import { inputError, standardInput } from "./inputFile.js"
 import * as OneRequest from "./oneRequest.js"
-import { failureLine, isGiven, remarks, usageLine } from "./oneRequestTold.js"
+import { failureLine, isGiven, lacksModel, remarks, usageLine } from "./oneRequestTold.js"
 import { stdin } from "./stdin.js"
 import * as TerminalAnswer from "./terminalAnswer.js"
 import { dim, plain, remark } from "./terminalText.js"
@@ -83,7 +83,10 @@ const imagePart = (source: string) =>
 const readSchema = (path: string): Effect.Effect<JsonObject, CliError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const text = yield* Effect.mapError(fs.readFileString(path), inputError(path))
+    const text = yield* Effect.mapError(
+      fs.readFileString(path),
+      (error) => new CliError({ message: `--schema: ${inputError(path)(error).message}`, cause: error })
+    )
     const value = yield* Effect.try({
       try: (): unknown => JSON.parse(text),
       catch: (cause) =>
@@ -164,16 +167,17 @@ export const runAsk = (
     const streams = stdout.isTTY === true && !flags.noStream && !flags.json && flags.schema === undefined
     const say = stderr.isTTY === true || flags.verbose ? (text: string) => remark(stderr, text) : undefined
     const ask = yield* OneRequest.make(configured, say)
-    if (flags.verbose) for (const warning of OneRequest.warningsOf(configured)) remark(stderr, warning)
+    for (const warning of OneRequest.warningsOf(configured, flags)) remark(stderr, warning)
     const { meta, outcome } = yield* Effect.ensuring(
       streams ? ask(chat, shown.onPart) : ask(chat),
       Effect.sync(shown.end)
     )
     if (Either.isLeft(outcome)) {
+      const exitCode = lacksModel(outcome.left) ? 2 : 1
       // as data it is as all errors of the command line are
-      const data = { error: { ...encodeError(outcome.left), command: "ask", exitCode: 1 } }
+      const data = { error: { ...encodeError(outcome.left), command: "ask", exitCode } }
       stderr.write(flags.json ? `${JSON.stringify(data)}\n` : `floodgate: ${failureLine(outcome.left)}\n`)
-      return 1
+      return exitCode
     }
     const response = withMeta(outcome.right, meta)
     if (!streams && flags.showThinking && !flags.json && response.reasoning !== undefined) {

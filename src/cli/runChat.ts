@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Configured } from "../internal/configServices.js"
+import { writeReasonOf } from "../internal/fileReason.js"
 import * as Media from "../Media.js"
 import * as Message from "../Message.js"
 import type { ChatFields } from "../Request.js"
@@ -57,7 +58,7 @@ const save = (
     }
     yield* Effect.mapError(
       fs.writeFileString(path, Conversation.toJson(conversation)),
-      ({ message }) => new CliError({ message: `${path} cannot be written: ${message}` })
+      (error) => new CliError({ message: `${path} cannot be written: ${writeReasonOf(error)}`, cause: error })
     )
   })
 
@@ -146,6 +147,7 @@ const ask = (
     if (Option.isNone(answer)) {
       const text = shown.text()
       if (text !== "") session.conversation = Conversation.answered(before, asked, Message.assistant(text))
+      session.used = { ...session.used, stopped: session.used.stopped + 1 }
       return say("stopped; /retry asks again")
     }
     const { meta, outcome } = answer.value
@@ -310,7 +312,7 @@ export const runChat = (
       yield* Effect.addFinalizer(() =>
         Effect.catchAll(
           Effect.flatMap(Effect.sync(lines.history), (typed) => writeHistory(path, typed)),
-          ({ message }) => Effect.sync(() => say(`--history: ${message}`))
+          (error) => Effect.sync(() => say(`--history: cannot write ${path}: ${writeReasonOf(error)}`))
         )
       )
     }
@@ -329,7 +331,7 @@ export const runChat = (
       used: nothing,
       hasFailed: false
     }
-    if (flags.verbose) for (const warning of OneRequest.warningsOf(configured)) say(warning)
+    for (const warning of OneRequest.warningsOf(configured, flags)) say(warning)
     if (isTerminal) {
       const model = session.conversation.model ?? modelsOf(configured)
       say(`${model === "" ? "" : `${model}. `}/help tells the commands, Ctrl-D leaves`)

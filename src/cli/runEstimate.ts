@@ -13,7 +13,8 @@ import { toDollars } from "../Prices.js"
 import * as AskedRows from "./askedRows.js"
 import { cacheFileOf, checkFlags, servicesOf, settingsOf } from "./batchLayers.js"
 import * as RunBudget from "./budget.js"
-import { CliError } from "./CliError.js"
+import { whileBusy } from "./busyNote.js"
+import { CliError, from } from "./CliError.js"
 import { checkInput } from "./checkInput.js"
 import * as EstimateBudget from "./estimateBudget.js"
 import type { EstimateFlags } from "./estimateCommand.js"
@@ -135,7 +136,7 @@ export const runEstimate = (
       },
       wantsColumns: false,
       onDone: () => {}
-    }).pipe(Effect.mapError(({ message }) => new CliError({ message })))
+    }).pipe(Effect.mapError(from), whileBusy(`Reading ${input.name} …`, !flags.json))
     const asked = AskedRows.make({ input, questions, selection, checked })
     const services = yield* Layer.build(servicesOf(configured))
     const estimate = yield* Estimate.estimate(asked.requests, {
@@ -144,7 +145,7 @@ export const runEstimate = (
       typicalAnswer: flags.typicalAnswer,
       longestAnswer: flags.longestAnswer,
       batch: flags.providerBatch
-    }).pipe(Effect.provide(services))
+    }).pipe(Effect.provide(services), whileBusy("Counting tokens …", !flags.json))
     const verdicts =
       budget === undefined ? [] : EstimateBudget.verdicts(estimate, budget, checkpoint.spending)
     const answered = checked.total - checked.left

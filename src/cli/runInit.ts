@@ -1,5 +1,6 @@
 /** What `floodgate init` does: asks in a terminal, checks what it is about to write, and never writes over a file. */
 import * as Prompt from "@effect/cli/Prompt"
+import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import type * as Terminal from "@effect/platform/Terminal"
@@ -9,6 +10,7 @@ import * as ConfigDecode from "../internal/configDecode.js"
 import { placeOf } from "../internal/configProblem.js"
 import { type Answers, exampleModels, keyVariableOf, template } from "../internal/configTemplate.js"
 import * as ConfigYaml from "../internal/configYaml.js"
+import { writeReasonOf } from "../internal/fileReason.js"
 import { type Name, names, registry } from "../internal/providerRegistry.js"
 import { CliError } from "./CliError.js"
 import { wrong } from "./flags.js"
@@ -97,6 +99,9 @@ const checked = (answers: Answers): Effect.Effect<string, CliError> => {
   return Effect.succeed(text)
 }
 
+const isTaken = (error: PlatformError): boolean =>
+  error._tag === "SystemError" && error.reason === "AlreadyExists"
+
 const isTerminal = () => process.stdin.isTTY === true && process.stdout.isTTY === true
 
 /** Writes the file, and gives what is to be said of it. */
@@ -117,22 +122,31 @@ export const writeConfig = (
     }
     // no answer is the answer to all that is asked
     const answers = yield* isTerminal()
-      ? Effect.catchTag(fromTerminal(flags), "QuitException", () => Effect.interrupt)
+      ? Effect.catchTag(fromTerminal(flags), "QuitException", () =>
+          // what the shell writes next is on a line of its own
+          Effect.zipRight(
+            Effect.sync(() => void process.stdout.write("\n")),
+            Effect.interrupt
+          )
+        )
       : fromFlags(flags)
     if (answers.provider === "openai-compatible" && answers.baseUrl === undefined) {
       return yield* wrong("--base-url: say where the server is, such as http://localhost:8000/v1")
     }
     const text = yield* checked(answers)
-    yield* Effect.mapError(
-      Effect.zipRight(
-        fs.makeDirectory(paths.dirname(path), { recursive: true }),
-        // who was quicker keeps it
-        fs.writeFileString(path, text, { flag: "wx" })
-      ),
-      (error) =>
-        error._tag === "SystemError" && error.reason === "AlreadyExists"
-          ? isThere
-          : new CliError({ message: `${path} cannot be written: ${error.message}` })
+    const unwritten = (error: PlatformError) =>
+      new CliError({ message: `${path} cannot be written: ${writeReasonOf(error)}`, cause: error })
+    const folder = paths.dirname(path)
+    yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), (error) =>
+      isTaken(error)
+        ? new CliError({ message: `${path} cannot be written: ${folder} is a file`, cause: error })
+        : unwritten(error)
+    )
+    // who was quicker keeps it
+    yield* fs.writeFileString(path, text, { flag: "wx" }).pipe(
+      // a file of which the disk has not taken all would be in the way of the next attempt
+      Effect.tapError((error) => (isTaken(error) ? Effect.void : Effect.ignore(fs.remove(path)))),
+      Effect.mapError((error) => (isTaken(error) ? isThere : unwritten(error)))
     )
     const key =
       answers.keyVariable === undefined ? "" : ` Set ${answers.keyVariable}, in the environment or in .env.`

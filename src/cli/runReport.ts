@@ -1,4 +1,5 @@
 /** What `floodgate report` does. */
+import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -6,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { writeReasonOf } from "../internal/fileReason.js"
 import { Receipt } from "../Receipt.js"
 import * as Report from "../Report.js"
 import { CliError } from "./CliError.js"
@@ -31,7 +33,8 @@ const checkOutput = (output: string) =>
       const folder = path.dirname(path.resolve(output))
       return yield* Effect.mapError(
         fs.access(folder, { writable: true }),
-        () => new CliError({ message: `--output: cannot write ${output}: no such folder, or no permission` })
+        (error) =>
+          new CliError({ message: `--output: cannot write ${output}: ${writeReasonOf(error)}`, cause: error })
       )
     }
     if (there.value.type !== "File") return yield* wrong(`--output: ${output} is no regular file`)
@@ -101,8 +104,8 @@ export const runReport = (flags: Flags): Effect.Effect<void, CliError, FileSyste
         `${outcomes} has no outcome of a run in it: RUN is the file that floodgate batch --output wrote`
       )
     }
-    const cannot = ({ message }: { readonly message: string }) =>
-      new CliError({ message: `Cannot write ${output}: ${message}` })
+    const cannot = (error: PlatformError) =>
+      new CliError({ message: `Cannot write ${output}: ${writeReasonOf(error)}`, cause: error })
     const draft = `${output}.floodgate.tmp`
     yield* Effect.zipRight(fs.writeFileString(draft, Report.html(report)), fs.rename(draft, output)).pipe(
       Effect.mapError(cannot),

@@ -2,21 +2,22 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { reasonOf, writeReasonOf } from "../internal/fileReason.js"
 import * as Simulator from "../Simulator.js"
 import { CliError } from "./CliError.js"
-import { FaultScript } from "./faultScript.js"
-import { checkPositive, duration, wrong } from "./flags.js"
-import { reasonOf } from "./inputFile.js"
+import { faultScript } from "./faultScript.js"
+import { checkPositive, duration, parseDuration, wrong } from "./flags.js"
 import type { Flags } from "./simulateCommand.js"
 
 /** `A`, or `A..B`. */
 const distribution = <A>(
   flag: string,
   written: string,
+  wanted: string,
   parse: (text: string) => Option.Option<A>,
   order: Order.Order<A>
 ): Effect.Effect<Simulator.Distribution<A>, CliError> => {
@@ -25,9 +26,14 @@ const distribution = <A>(
     Option.filter(([min, max]) => max === undefined || order(min, max) <= 0)
   )
   return Option.match(bounds, {
-    onNone: () => wrong(`--${flag} takes one value or a range such as A..B, not "${written}"`),
+    onNone: () => wrong(`--${flag} takes ${wanted}, not "${written}"`),
     onSome: ([min, max]) => Effect.succeed(max === undefined ? min : { kind: "uniform" as const, min, max })
   })
+}
+
+const wanted = {
+  time: "a time such as 300ms, or a range such as 200ms..2s",
+  tokens: "a whole number such as 50, or a range such as 20..60"
 }
 
 const wholeNumber = (text: string): Option.Option<number> =>
@@ -71,42 +77,61 @@ const parseFault = (written: string): Effect.Effect<Simulator.RatedFault, CliErr
   )
 }
 
-const decodeScript = Schema.decodeUnknown(Schema.parseJson(FaultScript))
-
 const readScript = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const text = yield* fs.readFileString(file)
-    return yield* decodeScript(text, { onExcessProperty: "error" })
-  }).pipe(
-    Effect.mapError((error) => {
-      const said = error._tag === "ParseError" ? error.message : reasonOf(error)
-      return new CliError({ message: `--script ${file}: ${said}`, cause: error })
+    const refused = (message: string, cause: unknown) =>
+      new CliError({ message: `--script ${file}: ${message}`, cause })
+    const text = yield* Effect.mapError(fs.readFileString(file), (error) => refused(reasonOf(error), error))
+    const written = yield* Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: (cause) =>
+        refused(`this is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
     })
-  )
+    return yield* Either.mapLeft(faultScript(written), (reason) => refused(reason, undefined))
+  })
+
+const limitFlags = ["rps", "rpm", "rpd", "tpm", "itpm", "otpm"] as const
 
 const options = (flags: Flags): Effect.Effect<Simulator.Options, CliError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (flags.port < 0 || flags.port > 65_535)
       yield* wrong(`--port must be from 0 to 65535, not ${flags.port}`)
-    for (const flag of ["rps", "rpm", "tpm"] as const) yield* checkPositive(flag, flags[flag])
+    for (const flag of limitFlags) yield* checkPositive(flag, flags[flag])
+    yield* checkPositive("quota", flags.quota)
     yield* checkPositive("tokens-per-second", flags.tokensPerSecond)
     yield* checkPositive("max-concurrency", flags.maxConcurrency)
     yield* checkPositive("context-window", flags.contextWindow)
     const limits = {
-      ...(flags.rps === undefined ? undefined : { rps: flags.rps }),
-      ...(flags.rpm === undefined ? undefined : { rpm: flags.rpm }),
-      ...(flags.tpm === undefined ? undefined : { tpm: flags.tpm }),
+      ...Object.fromEntries(
+        limitFlags.flatMap((flag) => (flags[flag] === undefined ? [] : [[flag, flags[flag]]]))
+      ),
       ...(flags.maxConcurrency === undefined ? undefined : { concurrency: flags.maxConcurrency })
     }
     const latency =
       flags.latency === undefined
         ? undefined
-        : yield* distribution("latency", flags.latency, duration, Duration.Order)
+        : yield* distribution("latency", flags.latency, wanted.time, duration, Duration.Order)
     const outputTokens =
       flags.outputTokens === undefined
         ? undefined
-        : yield* distribution("output-tokens", flags.outputTokens, wholeNumber, Order.number)
+        : yield* distribution("output-tokens", flags.outputTokens, wanted.tokens, wholeNumber, Order.number)
+    const reasoningTokens =
+      flags.reasoningTokens === undefined
+        ? undefined
+        : yield* distribution(
+            "reasoning-tokens",
+            flags.reasoningTokens,
+            wanted.tokens,
+            wholeNumber,
+            Order.number
+          )
+    const takes =
+      flags.batchTakes === undefined ? undefined : yield* parseDuration("batch-takes", flags.batchTakes)
+    const expiresAfter =
+      flags.batchExpires === undefined ? undefined : yield* parseDuration("batch-expires", flags.batchExpires)
+    const models = flags.models?.split(",").flatMap((model) => model.trim() || [])
+    if (models?.length === 0) yield* wrong("--models takes names of models with commas between")
     return {
       port: flags.port,
       host: flags.host,
@@ -118,11 +143,20 @@ const options = (flags: Flags): Effect.Effect<Simulator.Options, CliError, FileS
       ...(latency === undefined ? undefined : { latency }),
       ...(outputTokens === undefined ? undefined : { outputTokens }),
       ...(flags.tokensPerSecond === undefined ? undefined : { tokensPerSecond: flags.tokensPerSecond }),
-      ...(flags.models === undefined ? undefined : { models: flags.models.split(",").map((m) => m.trim()) }),
+      ...(models === undefined ? undefined : { models }),
+      ...(reasoningTokens === undefined ? undefined : { reasoningTokens }),
+      ...(flags.key === undefined ? undefined : { apiKey: flags.key }),
+      ...(flags.quota === undefined ? undefined : { quota: { requests: flags.quota } }),
+      batches: {
+        ...(takes === undefined ? undefined : { takes }),
+        ...(expiresAfter === undefined ? undefined : { expiresAfter })
+      },
       ...(flags.contextWindow === undefined ? undefined : { contextWindow: flags.contextWindow }),
       ...(flags.log === undefined ? undefined : { logFile: flags.log })
     }
   })
+
+const columns = 80
 
 /** Each address once, and who is to be found there. */
 const placesOf = (urls: Simulator.Service["urls"]): ReadonlyArray<string> => {
@@ -132,7 +166,10 @@ const placesOf = (urls: Simulator.Service["urls"]): ReadonlyArray<string> => {
     names.set(url, other === undefined ? name : `${other}, ${name}`)
   }
   const width = Math.max(...Array.from(names.values(), (name) => name.length))
-  return Array.from(names, ([url, name]) => `  ${name.padEnd(width)}  ${url}`)
+  return Array.from(names, ([url, name]) => {
+    const line = `  ${name.padEnd(width)}  ${url}`
+    return line.length <= columns ? line : `  ${name}\n    ${url}`
+  })
 }
 
 export const runSimulate = (
@@ -143,7 +180,9 @@ export const runSimulate = (
       error._tag === "CliError"
         ? error
         : new CliError({
-            message: `Cannot serve on ${flags.host}:${flags.port}: ${reason(error.cause)}`,
+            message: isOf(error.cause, flags.log)
+              ? `--log: cannot write ${flags.log}: ${writeReasonOf(error.cause)}`
+              : `Cannot serve on ${flags.host}:${flags.port}: ${reason(error.cause)}`,
             cause: error.cause
           })
     )
@@ -154,9 +193,9 @@ export const runSimulate = (
           "",
           ...placesOf(simulator.urls),
           "",
-          "Any key will do. For one:",
+          flags.key === undefined ? "Any key will do. For one:" : "The key is the one of --key. For one:",
           "",
-          `  export OPENAI_BASE_URL=${simulator.url} OPENAI_API_KEY=any-key`,
+          `  export OPENAI_BASE_URL=${simulator.url} OPENAI_API_KEY=${flags.key === undefined ? "any-key" : "…"}`,
           "",
           `What was asked, answered and charged: ${new URL("/__log", simulator.url)}`,
           "Ctrl-C stops.",
@@ -172,6 +211,10 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "this port needs more rights than you have: choose one above 1023 with --port",
   EADDRNOTAVAIL: "this machine has no such address: choose another with --host"
 }
+
+/** Whether it is about this file. */
+const isOf = (cause: unknown, file: string | undefined): boolean =>
+  cause instanceof Error && file !== undefined && "path" in cause && cause.path === file
 
 const reason = (cause: unknown): string => {
   if (!(cause instanceof Error)) return String(cause)

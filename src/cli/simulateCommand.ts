@@ -28,7 +28,24 @@ const options = {
   outputTokens: text("output-tokens", "N", "Tokens of an answer: 50, or evenly from 20..60 (the default)"),
   rps: number("rps", "Requests a second that are let through; 429 for the rest"),
   rpm: number("rpm", "Requests a minute"),
-  tpm: number("tpm", "Tokens a minute"),
+  rpd: number("rpd", "Requests a day"),
+  tpm: number("tpm", "Tokens a minute, input and output together"),
+  itpm: number("itpm", "Input tokens a minute"),
+  otpm: number("otpm", "Output tokens a minute"),
+  quota: optional(
+    Options.withDescription(
+      Flag.wholeNumber("quota"),
+      "Charged requests after which the account has no credit left (insufficient_quota). Default: no end"
+    )
+  ),
+  key: text("key", "KEY", "The one API key that is good. Default: any"),
+  reasoningTokens: text(
+    "reasoning-tokens",
+    "N",
+    "Hidden tokens of reasoning models: 200, or evenly from 100..900. Default: 0"
+  ),
+  batchTakes: text("batch-takes", "TIME", "How long a job of the batch APIs takes. Default: no time"),
+  batchExpires: text("batch-expires", "TIME", "When a job expires that has not ended. Default: 24h"),
   maxConcurrency: number("max-concurrency", "Requests in flight at once"),
   fault: Options.text("fault").pipe(
     Options.withPseudoName("KIND=SHARE[:TIME]"),

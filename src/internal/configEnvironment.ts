@@ -4,15 +4,39 @@ import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as HashSet from "effect/HashSet"
 
 export interface Environment {
   readonly provider: ConfigProvider.ConfigProvider
   /** A variable, unless it is unset or empty, as shells and `.env` files leave it. */
   readonly get: (name: string) => Effect.Effect<string | undefined>
+  /** The names of the variables that begin so, as far as the provider can tell. */
+  readonly beginning: (prefix: string) => Effect.Effect<ReadonlyArray<string>>
 }
+
+/** A provider that takes names apart at their lines gives them part by part. */
+const namesBelow = (
+  provider: ConfigProvider.ConfigProvider,
+  path: ReadonlyArray<string>,
+  prefix: string
+): Effect.Effect<ReadonlyArray<string>> =>
+  provider.flattened.enumerateChildren([...path]).pipe(
+    Effect.orElseSucceed(() => HashSet.empty<string>()),
+    Effect.flatMap((parts) =>
+      Effect.forEach(parts, (part) => {
+        const name = [...path, part].join("_")
+        if (!`${name}_`.startsWith(prefix)) return Effect.succeed([])
+        return Effect.map(namesBelow(provider, [...path, part], prefix), (below) =>
+          below.length === 0 && name.startsWith(prefix) ? [name] : below
+        )
+      })
+    ),
+    Effect.map((names) => names.flat())
+  )
 
 export const make = (provider: ConfigProvider.ConfigProvider): Environment => ({
   provider,
+  beginning: (prefix) => namesBelow(provider, [], prefix),
   get: (name) =>
     provider.load(Config.string(name)).pipe(
       Effect.map((value) => (value.trim() === "" ? undefined : value)),

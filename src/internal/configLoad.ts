@@ -7,9 +7,22 @@ import * as ConfigDecode from "./configDecode.js"
 import { type Environment, environment } from "./configEnvironment.js"
 import { ConfigFileError, type Origin, type Problem, pathText } from "./configProblem.js"
 import type { File } from "./configSchema.js"
-import { type Choice, choices, type Given, overlay, put, settings, variableOf } from "./configSettings.js"
+import {
+  type Choice,
+  choices,
+  fileVariable,
+  type Given,
+  overlay,
+  put,
+  settings,
+  variableOf,
+  variablePrefix,
+  variables
+} from "./configSettings.js"
 import * as ConfigYaml from "./configYaml.js"
+import { reasonOf } from "./fileReason.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
+import { nearest } from "./nearest.js"
 
 type Path = ReadonlyArray<PropertyKey>
 
@@ -33,6 +46,8 @@ export interface Loaded {
   readonly raw: unknown
   readonly origin: (path: Path, what?: "key" | "value") => Origin
   readonly written: (path: Path) => unknown
+  /** What is no error, and should be known. */
+  readonly warnings: ReadonlyArray<Problem>
   /** A place in the file system: relative to the file that names it, or to the working folder. */
   readonly resolve: (path: Path, place: string) => string
 }
@@ -54,12 +69,12 @@ const find = (options: Options, { get }: Environment) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const isThere = (path: string) => Effect.orElseSucceed(fs.exists(path), () => false)
-    const variable = yield* get("FLOODGATE_CONFIG")
+    const variable = yield* get(fileVariable)
     const named = options.path ?? variable
     if (named !== undefined) {
       if (yield* isThere(named)) return named
       const origin: Origin =
-        options.path === undefined ? { kind: "env", name: "FLOODGATE_CONFIG" } : { kind: "default" }
+        options.path === undefined ? { kind: "env", name: fileVariable } : { kind: "default" }
       return yield* fail(origin, `there is no file ${named}`)
     }
     const home = (yield* get("HOME")) ?? (yield* get("USERPROFILE"))
@@ -70,9 +85,13 @@ const find = (options: Options, { get }: Environment) =>
 const read = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const text = yield* Effect.mapError(fs.readFileString(file), ({ message }) =>
-      fail(startOf(file), `cannot be read: ${message}`)
+    const text = yield* Effect.mapError(fs.readFileString(file), (error) =>
+      fail(startOf(file), `cannot be read: ${reasonOf(error)}`)
     )
+    // what stands for bytes that are no UTF-8, and what no YAML holds
+    if (/[\uFFFD\0]/.test(text)) {
+      return yield* fail(startOf(file), "this is no text: a config file is YAML, in UTF-8")
+    }
     return yield* Either.mapLeft(
       ConfigYaml.parse(text.replace(/^\uFEFF/, ""), file),
       (problems) => new ConfigFileError({ problems })
@@ -135,6 +154,24 @@ const givenBy = (options: Options, { get }: Environment) =>
     return given
   })
 
+/** Variables that look like settings and are none. What they hold is not repeated. */
+const unknownVariables = ({ beginning, get }: Environment): Effect.Effect<ReadonlyArray<Problem>> =>
+  Effect.gen(function* () {
+    const problems: Array<Problem> = []
+    const known = variables.map((name) => name.slice(variablePrefix.length))
+    for (const name of yield* beginning(variablePrefix)) {
+      if (variables.includes(name) || (yield* get(name)) === undefined) continue
+      // what all names begin with makes none of them alike
+      const meant = nearest(name.slice(variablePrefix.length), known)
+      problems.push({
+        origin: { kind: "env", name },
+        path: "",
+        message: `there is no such setting${meant === undefined ? "" : `; did you mean "${variablePrefix}${meant}"?`}`
+      })
+    }
+    return problems
+  })
+
 const order = ({ origin }: Problem): number =>
   origin.kind === "file" ? origin.line * 10_000 + Math.min(origin.column, 9_999) : 0
 
@@ -190,6 +227,7 @@ export const load = (
     }
     return {
       file,
+      warnings: yield* unknownVariables(env),
       settings: decoded.right,
       chosen,
       environment: env,

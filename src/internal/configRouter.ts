@@ -2,7 +2,6 @@
 import * as Either from "effect/Either"
 import type * as RateLimiter from "../RateLimiter.js"
 import * as Router from "../Router.js"
-import { weightsOf } from "../Strategy.js"
 import type * as Task from "../Task.js"
 import type { Described } from "./configEndpoints.js"
 import type { Loaded } from "./configLoad.js"
@@ -11,6 +10,7 @@ import { type Problem, pathText } from "./configProblem.js"
 import type { Limits, Task as WrittenTask } from "./configSchema.js"
 import * as ConfigStrategy from "./configStrategy.js"
 import { limitsFor } from "./limits.js"
+import { drawable, faultOf } from "./modelDraw.js"
 import { suggestion } from "./nearest.js"
 
 type Path = ReadonlyArray<PropertyKey>
@@ -27,7 +27,7 @@ const place = (
   described: ReadonlyArray<Described>
 ): ReadonlyArray<Placed> => {
   const owners = described.flatMap((one) =>
-    Array.from({ length: weightsOf(one.options.model ?? "")?.length ?? 1 }, () => one)
+    Array.from({ length: Math.max(1, drawable(one.options.model).length) }, () => one)
   )
   return endpoints.flatMap((endpoint, index) => {
     const owner = owners[index]
@@ -256,6 +256,13 @@ export const idlePatterns = (
       : [{ origin: origin(path, "key"), path: pathText(path), message: "fits no endpoint" }]
   })
 
+/** Models by weight whose weights are all 0. */
+const undrawable = ({ origin }: Loaded, described: ReadonlyArray<Described>): ReadonlyArray<Problem> =>
+  described.flatMap(({ options }) => {
+    const message = faultOf(options.model)
+    return message === undefined ? [] : [{ origin: origin(["endpoints"]), path: "endpoints", message }]
+  })
+
 export interface Routed {
   readonly router: Router.Service
   readonly domains: Readonly<Record<string, RateLimiter.Limits>>
@@ -271,7 +278,7 @@ export const make = (
   // ids and domains are the router's to give
   const placed = place(Router.make({ endpoints }).endpoints, described)
   const { domains, problems } = domainsOf(loaded, placed)
-  const wrong = [...unknownNames(loaded, placed), ...problems]
+  const wrong = [...unknownNames(loaded, placed), ...undrawable(loaded, described), ...problems]
   if (wrong.length > 0) return Either.left(wrong)
 
   const { failover, health, hedge, seed, strategy: written } = loaded.settings.router ?? {}

@@ -224,7 +224,10 @@ export const File = Schema.Struct({
   tasks: field(mapOf(Task), "Named defaults."),
   cache: field(Cache, "Where answers are kept, to be had again for nothing."),
   retry: field(Retry, "When a failed attempt is made again."),
-  budget: field(money, 'The most a run may cost, such as "25 USD".'),
+  budget: field(
+    money,
+    'The most that a run of batch or embed may cost, such as "25 USD". ask and chat are not counted.'
+  ),
   prices: field(Prices, "What models cost, where it is not what they are listed at."),
   batch: field(Batch, "How batches are run."),
   http: field(Http, "The connection pool."),

@@ -128,7 +128,11 @@ export const configure = (
       options: optionsOf(loaded),
       retry: retryOf(loaded),
       log: logOf(loaded),
-      warnings: [...literalKeys(loaded, endpoints), ...ConfigRouter.idlePatterns(loaded, router)]
+      warnings: [
+        ...loaded.warnings,
+        ...literalKeys(loaded, endpoints),
+        ...ConfigRouter.idlePatterns(loaded, router)
+      ]
     }
   })
 

@@ -36,7 +36,21 @@ export const settings: ReadonlyArray<Setting> = [
 export const choices = ["provider", "model", "base-url"] as const
 export type Choice = (typeof choices)[number]
 
-export const variableOf = (flag: string): string => `FLOODGATE_${flag.toUpperCase().replaceAll("-", "_")}`
+/** What the names of all variables of ours begin with. */
+export const variablePrefix = "FLOODGATE_"
+
+export const variableOf = (flag: string): string =>
+  `${variablePrefix}${flag.toUpperCase().replaceAll("-", "_")}`
+
+/** The variable that names the config file. */
+export const fileVariable = "FLOODGATE_CONFIG"
+
+/** The variables that say something. */
+export const variables: ReadonlyArray<string> = [
+  fileVariable,
+  ...choices.map(variableOf),
+  ...settings.map(({ flag }) => variableOf(flag))
+]
 
 /** A value that was given by a flag or a variable. */
 export interface Given {

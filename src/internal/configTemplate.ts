@@ -56,7 +56,7 @@ cache:
 
 # retry: { max_retries: 8, timeout: 10m }
 
-# The most a run may cost.
+# The most that a run of batch or embed may cost; ask and chat are not counted.
 # budget: 25 USD
 
 batch:

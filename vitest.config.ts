@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import LongestFirst from "./test/sequencer.js"
 
 const source = fileURLToPath(new URL("./src", import.meta.url))
 
@@ -23,7 +24,11 @@ export default defineConfig({
     // Half of the time went to loading the same modules for each file. So no file may use `layer` of @effect/vitest: it
     // changes `it` for all that share its process.
     isolate: false,
-    testTimeout: 30_000,
-    hookTimeout: 60_000
+    sequence: { sequencer: LongestFirst },
+    // Many tests run real processes against real clocks, on a machine that may stand still for seconds: a limit is there
+    // to end what hangs. In CI a test that fails is run again, and test/reporter.ts names it, with what went wrong.
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+    retry: process.env.CI === undefined ? 0 : 2
   }
 })

@@ -290,6 +290,17 @@ batch: { concurrency: 4 }
     })
   )
 
+  it.effect("takes a model of weight 0 for none, and weights that are all 0 for a mistake", () =>
+    Effect.gen(function* () {
+      const text = (model: string) => `endpoints: [{ id: x, provider: openai, model: "${model}" }]`
+      const { router } = yield* good(text("mini:0+big:1"))
+      expect(router.endpoints.map(({ id }) => id)).toEqual(["x/big"])
+      expect(yield* complaint(text("mini:0+big:0"))).toEqual([
+        expect.stringContaining('No model can be drawn from "mini:0+big:0": its weights add up to 0')
+      ])
+    })
+  )
+
   it.effect("needs no variable of an endpoint that is not chosen", () =>
     Effect.gen(function* () {
       const text = `endpoints:

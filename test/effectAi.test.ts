@@ -442,6 +442,16 @@ describe("generateObject", () => {
     })
   )
 
+  it.effect("gives one of several objects", () =>
+    Effect.gen(function* () {
+      const { layer, seen } = answering(`{"value":{"river":"Tiber"}}`)
+      const schema = Schema.Union(Schema.Struct({ river: Schema.String }), City)
+      const ask = LanguageModel.generateObject({ prompt: "Rome?", schema })
+      expect((yield* Effect.provide(ask, layer())).value).toEqual({ river: "Tiber" })
+      expect(seen[0]?.responseFormat).toMatchObject({ schema: { type: "object", required: ["value"] } })
+    })
+  )
+
   it.effect("is asked for again where it does not fit, so often and no more", () =>
     Effect.gen(function* () {
       const good = answering(`{"name":1}`, `{"name":"Rome","founded":"753"}`)

@@ -147,6 +147,6 @@ describe("RateLimiter.layerRedis in a cluster", () => {
         assert.strictEqual(admitted, 30)
         yield* Fiber.interruptAll(fibers)
       }
-    }).pipe(Effect.timeout("20 seconds"))
+    }).pipe(Effect.timeout("60 seconds"))
   )
 })

@@ -44,7 +44,7 @@ const answering =
   }
 
 /** The last parts of a chat with this one, with all that is remote in it. */
-const inlined = (part: Message.Part, timeoutMs = 10_000) =>
+const inlined = (part: Message.Part, timeoutMs = 60_000) =>
   Effect.gen(function* () {
     const client = yield* HttpClientPool.make()
     const chat = Chat.prompt([Message.text("Look"), part])
@@ -55,7 +55,7 @@ const inlined = (part: Message.Part, timeoutMs = 10_000) =>
       fetchedMedia: new FetchedMedia()
     })
     return whole.messages[0]?.content?.[1]
-  }).pipe(Effect.scoped, Effect.timeoutFail({ duration: "8 seconds", onTimeout: () => "hangs" as const }))
+  }).pipe(Effect.scoped, Effect.timeoutFail({ duration: "30 seconds", onTimeout: () => "hangs" as const }))
 
 const problem = (part: Message.Part, timeoutMs?: number) =>
   Effect.map(Effect.flip(inlined(part, timeoutMs)), (error) => {

@@ -96,7 +96,7 @@ const streamed = (provider: Providers.Provider, url: string, timeoutMs: number) 
   )
 
 /** Long enough for a busy machine, and the end of a test that hangs. */
-const bounded = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "5 seconds")
+const bounded = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "30 seconds")
 
 const leftOf = <A>(result: Either.Either<A, LlmError.LlmError>): LlmError.LlmError => {
   assert(Either.isLeft(result))

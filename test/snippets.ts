@@ -68,10 +68,10 @@ const unusedLocal = 6133
  * What the compiler says of snippets and JavaScript files, under the project's own settings. A snippet may name
  * what it does not go on to use.
  */
-export const typeCheck = (
+export const typeCheck = async (
   snippets: ReadonlyArray<Snippet>,
   files: ReadonlyArray<string> = []
-): ReadonlyArray<string> => {
+): Promise<ReadonlyArray<string>> => {
   const config = ts.readConfigFile(join(project, "tsconfig.json"), ts.sys.readFile)
   const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, project)
   const host = ts.createCompilerHost(options)
@@ -92,15 +92,21 @@ export const typeCheck = (
   }
   const roots = [...texts.keys(), ...files.map((file) => join(project, file))]
   const program = ts.createProgram(roots, { ...options, allowJs: true, checkJs: true }, host)
-  return roots.flatMap((root) => {
+  const problems: Array<string> = []
+  for (const root of roots) {
+    // Vitest gives up a worker that does not answer for a minute, which a busy machine may take over all of them
+    await new Promise((resolve) => setImmediate(resolve))
     const source = program.getSourceFile(root)
-    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
-      .filter(({ code }) => code !== unusedLocal)
-      .map(({ messageText }) => {
-        const name = texts.get(root)?.name ?? relative(project, root)
-        return `${name}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`
-      })
-  })
+    for (const { code, messageText } of [
+      ...program.getSyntacticDiagnostics(source),
+      ...program.getSemanticDiagnostics(source)
+    ]) {
+      if (code === unusedLocal) continue
+      const name = texts.get(root)?.name ?? relative(project, root)
+      problems.push(`${name}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`)
+    }
+  }
+  return problems
 }
 
 /** How a process ended, and all it said. */

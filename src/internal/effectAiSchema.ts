@@ -4,13 +4,16 @@
 import type * as LanguageModel from "@effect/ai/LanguageModel"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as JSONSchema from "effect/JSONSchema"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import type { InvalidRequestError } from "../LlmError.js"
 import { type Chat, withFields } from "../Request.js"
 import * as StructuredOutput from "../StructuredOutput.js"
 import { because, invalid } from "./effectAiPrompt.js"
+import type { JsonObject } from "./jsonObject.js"
 import * as SchemaCheck from "./schemaCheck.js"
+import { wrap } from "./schemaRoot.js"
 import { withoutStandIns } from "./strictNulls.js"
 
 type Format = Extract<LanguageModel.ProviderOptions["responseFormat"], { readonly type: "json" }>
@@ -48,10 +51,11 @@ export const withSchema = (
       // a schema that needs services has a JSON Schema all the same, and what cannot be tried here is passed on
       const schema = given as Schema.Schema<unknown, unknown>
       const responseFormat = StructuredOutput.responseFormat(schema, { name: nameOf(objectName) })
-      const jsonSchema = responseFormat.type === "jsonSchema" ? responseFormat.schema : {}
+      const jsonSchema: JsonObject = { ...JSONSchema.make(schema) }
       const decode = ParseResult.decodeUnknownEither(schema, { errors: "all" })
       return SchemaCheck.attach(withFields(chat, { responseFormat }), {
         jsonSchema,
+        isWrapped: wrap(jsonSchema) !== undefined,
         corrections,
         decode: (json) =>
           Either.match(decode(json), {

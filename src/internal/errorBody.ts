@@ -8,7 +8,7 @@
  * `{error:{code,message,metadata}}`; gateways' `{error:{error:{…}}}`, HTML, plain text, nothing.
  */
 
-type Json = Readonly<Record<string, unknown>>
+import { isJsonObject, type JsonObject as Json } from "./jsonObject.js"
 
 /** What a failed answer's body says; absent fields are `undefined`, texts are as the server sent them. */
 export interface ErrorBody {
@@ -32,8 +32,7 @@ export interface ErrorBody {
 // Patterns run on no more than this much of a message.
 const maxText = 8_000
 
-const object = (value: unknown): Json | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined
+const object = (value: unknown): Json | undefined => (isJsonObject(value) ? value : undefined)
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 

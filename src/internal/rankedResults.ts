@@ -7,12 +7,12 @@ import { type Asked, answered } from "../Wire.js"
 import { isJsonObject, type JsonObject } from "./jsonObject.js"
 import { noAnswer } from "./noAnswer.js"
 import { estimatedUsage } from "./tokenEstimate.js"
-import { countOf, objectOf, textOf } from "./wireValues.js"
+import { countOf, numberOf, objectOf, textOf } from "./wireValues.js"
 
 const ranked = (item: unknown): Ranked | undefined => {
   const { index, relevance_score: relevance, score } = objectOf(item)
   const place = countOf(index)
-  const fit = countOf(relevance) ?? countOf(score)
+  const fit = numberOf(relevance) ?? numberOf(score)
   return place === undefined || fit === undefined ? undefined : { index: place, score: fit }
 }
 

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
 import LongestFirst from "./test/sequencer.js"
 
 const source = fileURLToPath(new URL("./src", import.meta.url))
@@ -14,6 +14,8 @@ export default defineConfig({
   },
   test: {
     include: ["{test,examples}/**/*.test.ts"],
+    // installs from the registry: npm run test:release
+    exclude: [...configDefaults.exclude, "test/release.test.ts"],
     reporters: process.env.CI === undefined ? ["default"] : ["default", "./test/reporter.ts"],
     // child processes run the built command line
     globalSetup: ["test/build.ts"],

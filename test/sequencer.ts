@@ -4,16 +4,15 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 // in a clean checkout there are no times of an earlier run, and Vitest would go by the size of the files
 const longest = [
-  "package.test.ts",
-  "cliBatch.test.ts",
   "conformance.test.ts",
-  "cliCache.test.ts",
+  "cliBatch.test.ts",
   "readme.test.ts",
   "rateLimiterRedis.test.ts",
+  "cliInterrupt.test.ts",
+  "cliCache.test.ts",
   "cacheProcesses.test.ts",
-  "cliInput.test.ts",
-  "examples.test.ts",
-  "cliInterrupt.test.ts"
+  "live.test.ts",
+  "examples.test.ts"
 ]
 
 const rank = ({ moduleId }: TestSpecification): number => {

@@ -97,14 +97,16 @@ const basis = (estimate: Estimate): ReadonlyArray<string> => {
   return lines
 }
 
+const counted = (n: number, noun: string): string => `${whole(n)} ${n === 1 ? noun : `${noun}s`}`
+
 /** The estimate as text of several lines, at most 80 columns wide. */
 export const table = (estimate: Estimate): string => {
   const counts = [
-    `${whole(estimate.requests)} requests`,
-    ...(estimate.duplicates > 0 ? [`${whole(estimate.duplicates)} duplicates`] : []),
+    counted(estimate.requests, "request"),
+    ...(estimate.duplicates > 0 ? [counted(estimate.duplicates, "duplicate")] : []),
     ...(estimate.cached > 0 ? [`${whole(estimate.cached)} cached`] : []),
     ...(estimate.failing > 0 ? [`${whole(estimate.failing)} will fail`] : []),
-    `${whole(estimate.calls)} calls to make`
+    `${counted(estimate.calls, "call")} to make`
   ]
   const time =
     estimate.seconds === undefined

@@ -100,6 +100,17 @@ const valuedBefore = common
   .flatMap(optionOf)
   .flatMap(({ name, value }) => (value === undefined ? [] : [name]))
 
+/** Inside a loop over the words, in bash as in zsh: adds `$word` to the name of the command in `$said`. */
+const follow = (all: ReadonlyArray<Completable>): string =>
+  `    case "$said$word" in
+      ${valuedBefore.join("|")}) ((at++)); continue ;;
+      -*) continue ;;
+    esac
+    case "\${said:+$said }$word" in
+      ${beginnings(all).map(quoted).join("|")}) said="\${said:+$said }$word" ;;
+      *) break ;;
+    esac`
+
 const bash = (all: ReadonlyArray<Completable>): string => {
   const choices = (value: Option["value"]) =>
     value === "file"
@@ -142,14 +153,7 @@ _floodgate() {
   fi
   for ((at = 1; at < COMP_CWORD; at++)); do
     word="\${COMP_WORDS[at]}"
-    case "$said$word" in
-      ${valuedBefore.join("|")}) ((at++)); continue ;;
-      -*) continue ;;
-    esac
-    case "\${said:+$said }$word" in
-      ${beginnings(all).map(quoted).join("|")}) said="\${said:+$said }$word" ;;
-      *) break ;;
-    esac
+${follow(all)}
   done
   case "$said" in
 ${next.join("\n")}
@@ -194,14 +198,7 @@ _floodgate() {
   local said="" word at
   for ((at = 2; at < CURRENT; at++)); do
     word="\${words[at]}"
-    case "$said$word" in
-      ${valuedBefore.join("|")}) ((at++)); continue ;;
-      -*) continue ;;
-    esac
-    case "\${said:+$said }$word" in
-      ${beginnings(all).map(quoted).join("|")}) said="\${said:+$said }$word" ;;
-      *) break ;;
-    esac
+${follow(all)}
   done
   # what follows is of that command, as if that were one word
   ((at > CURRENT)) && at=CURRENT

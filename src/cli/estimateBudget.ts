@@ -3,8 +3,8 @@ import type * as Context from "effect/Context"
 import type * as Budget from "../Budget.js"
 import type { Checkpoint } from "../Checkpoint.js"
 import type { Estimate, Range } from "../Estimate.js"
+import { count } from "../internal/countText.js"
 import { format } from "../Prices.js"
-import { count } from "./progressFacts.js"
 
 /** How an estimate stands to a ceiling, in US dollars (as money) or in tokens. */
 export interface Verdict {

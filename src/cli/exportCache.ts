@@ -10,12 +10,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CacheStoreError } from "../CacheStore.js"
 import * as CacheTransfer from "../internal/cacheTransfer.js"
+import { counted } from "../internal/countText.js"
 import { writeReasonOf } from "../internal/fileReason.js"
 import { CliError } from "./CliError.js"
 import type { ExportFlags } from "./cacheCommand.js"
 import { cacheFiles, failed, openStore } from "./cacheStore.js"
 import { wrong } from "./flags.js"
-import { counted } from "./runCache.js"
 
 /** Writes to the standard output, as fast as it is read. `false`: nobody reads it any more. */
 const toStdout = (text: string): Effect.Effect<boolean> =>

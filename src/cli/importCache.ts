@@ -13,6 +13,7 @@ import * as CacheForeign from "../internal/cacheForeign.js"
 import { cacheKey } from "../internal/cacheKey.js"
 import { byNamespace } from "../internal/cacheNamespace.js"
 import * as CacheTransfer from "../internal/cacheTransfer.js"
+import { count, counted } from "../internal/countText.js"
 import { isJsonObject, type JsonObject } from "../internal/jsonObject.js"
 import * as OpenAi from "../providers/OpenAi.js"
 import * as Router from "../Router.js"
@@ -22,7 +23,6 @@ import type { ImportFlags } from "./cacheCommand.js"
 import { failed, openStore } from "./cacheStore.js"
 import { checkPositive, parseTimeToLive, wrong } from "./flags.js"
 import * as InputFile from "./inputFile.js"
-import { counted } from "./runCache.js"
 import { stdin } from "./stdin.js"
 
 type ReadLine = (line: JsonObject) => Effect.Effect<Listed, string>
@@ -209,12 +209,11 @@ const told = (report: Report, input: string): { readonly done: string; readonly 
   const more = refused - refusals.length
   const bad = BadLines.make()
   for (const { line, reason } of refusals) bad.add(line, reason)
-  const number = (n: number) => n.toLocaleString("en-US")
   const parts = [
-    `${number(added)} added`,
-    `${number(present)} already there`,
-    ...(expired === 0 ? [] : [`${number(expired)} expired`]),
-    `${number(refused)} refused`
+    `${count(added)} added`,
+    `${count(present)} already there`,
+    ...(expired === 0 ? [] : [`${count(expired)} expired`]),
+    `${count(refused)} refused`
   ]
   const hint =
     source !== null && added + present > 0

@@ -1,5 +1,6 @@
 /** What is said beside an answer: what it used, why it ended, what went wrong. */
 import * as Either from "effect/Either"
+import { count, counted } from "../internal/countText.js"
 import { format } from "../internal/money.js"
 import type { LlmError } from "../LlmError.js"
 import type { ChatResponse, Meta } from "../Response.js"
@@ -7,8 +8,6 @@ import type { Answer } from "./oneRequest.js"
 
 /** Dollars, to the cent or as small as they are. */
 export const dollars = (amount: number): string => format(BigInt(Math.round(amount * 1e12)))
-
-const count = (n: number): string => n.toLocaleString("en-US")
 
 /** What several answers used together. Costs are only known where each has a price. */
 export interface Used {
@@ -41,7 +40,7 @@ export const add = (used: Used, { meta, outcome }: Answer): Used => {
 /** `2 answers, 130 tokens in, 71 out, $0.0002` */
 export const sumLine = ({ answers, cost, inputTokens, outputTokens, stopped, unpriced }: Used): string =>
   [
-    `${count(answers)} answer${answers === 1 ? "" : "s"}`,
+    counted(answers, "answer"),
     `${count(inputTokens)} tokens in`,
     `${count(outputTokens)} out`,
     unpriced === 0 ? dollars(cost) : cost === 0 ? "no price known" : `${dollars(cost)} and what has no price`,

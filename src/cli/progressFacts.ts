@@ -1,4 +1,5 @@
 /** A snapshot in words, the same on a terminal and in a log. */
+import { count } from "../internal/countText.js"
 import { format as formatMoney } from "../Prices.js"
 import type { Snapshot } from "../Progress.js"
 import type { RateName } from "../RateLimiter.js"
@@ -9,8 +10,6 @@ export interface Fact {
   readonly text: string
   readonly style?: Style | undefined
 }
-
-export const count = (n: number): string => Math.round(n).toLocaleString("en-US")
 
 export const dollars = (amount: number): string => formatMoney(BigInt(Math.round(amount * 1e12)))
 

@@ -1,10 +1,9 @@
 /** A snapshot as lines that fit: several for a terminal, one for a log. */
+import { count } from "../internal/countText.js"
 import type { Snapshot } from "../Progress.js"
 import * as Facts from "./progressFacts.js"
 import { clip, type Paint, width as widthOf } from "./progressStyle.js"
 import { table } from "./progressTable.js"
-
-const { count } = Facts
 
 /** The room that there is, and what is to fill it. */
 export interface Frame {

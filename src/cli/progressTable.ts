@@ -1,7 +1,9 @@
 /** The endpoints of a run as a table that fits into the terminal. */
+
+import { count } from "../internal/countText.js"
 import type { EndpointProgress } from "../internal/progressSnapshot.js"
 import type { Snapshot } from "../Progress.js"
-import { count, dollars } from "./progressFacts.js"
+import { dollars } from "./progressFacts.js"
 import { clip, oneLine, type Paint, type Style, width as widthOf } from "./progressStyle.js"
 
 interface Column {

@@ -9,6 +9,7 @@ import type { Cache } from "../Cache.js"
 import type { Checkpoint } from "../Checkpoint.js"
 import type { CheckpointError } from "../internal/checkpointError.js"
 import type { Configured } from "../internal/configServices.js"
+import { count } from "../internal/countText.js"
 import * as Observe from "../internal/observe.js"
 import * as OutcomeLine from "../internal/outcomeLine.js"
 import * as ProviderBatchRun from "../internal/providerBatchRun.js"
@@ -22,7 +23,6 @@ import type { AskedRows } from "./askedRows.js"
 import type { RunFlags } from "./batchCommand.js"
 import { CliError } from "./CliError.js"
 import { wrong } from "./flags.js"
-import { count } from "./progressFacts.js"
 
 /** What single calls have and jobs have not. */
 const moot = [

@@ -4,6 +4,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Summary } from "../CacheStore.js"
+import { count, counted } from "../internal/countText.js"
 import type { CliError } from "./CliError.js"
 import type { ClearFlags, StatsFlags } from "./cacheCommand.js"
 import { failed, openStore } from "./cacheStore.js"
@@ -17,9 +18,6 @@ const printJson = (value: unknown) => print(JSON.stringify(value, undefined, 2))
 
 const sum = (summaries: ReadonlyArray<Summary>, field: "entries" | "expired" | "bytes"): number =>
   summaries.reduce((total, summary) => total + summary[field], 0)
-
-export const counted = (n: number, noun: string): string =>
-  `${n.toLocaleString("en-US")} ${n === 1 ? noun : `${noun}s`}`
 
 const size = (bytes: number): string => {
   const units = ["bytes", "KB", "MB", "GB", "TB"]
@@ -54,7 +52,7 @@ const lineOf = (summary: Summary): string => {
   return [
     namespace === "" ? "no namespace" : `namespace ${namespace}`,
     `: ${counted(entries, "answer")}, ${size(bytes)}`,
-    expired === 0 ? "" : `, ${expired.toLocaleString("en-US")} more expired`,
+    expired === 0 ? "" : `, ${count(expired)} more expired`,
     days[0] === undefined ? "" : `, stored from ${days[0]} to ${days[1]} UTC`
   ].join("")
 }

@@ -2,8 +2,8 @@
 import type * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import type * as Checkpoint from "../Checkpoint.js"
+import { counted } from "../internal/countText.js"
 import type { Checked } from "./checkInput.js"
-import { counted } from "./runCache.js"
 
 /** What opening the output found. */
 export const opened = (

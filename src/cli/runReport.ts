@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { counted } from "../internal/countText.js"
 import { writeReasonOf } from "../internal/fileReason.js"
 import { Receipt } from "../Receipt.js"
 import * as Report from "../Report.js"
@@ -15,7 +16,6 @@ import { callLogLines } from "./callLogLines.js"
 import { checkPositive, wrong } from "./flags.js"
 import * as InputFile from "./inputFile.js"
 import type { Flags } from "./reportCommand.js"
-import { counted } from "./runCache.js"
 
 /** What tells the page of a report from files that are not to be written over. */
 const mark = '<meta name="generator" content="floodgate">'

@@ -1,12 +1,13 @@
 /** What is said of a run when it ends. */
+
+import { count, counted } from "../internal/countText.js"
 import { safeText } from "../internal/safeText.js"
 import * as Ledger from "../Ledger.js"
 import type { Snapshot } from "../Progress.js"
 import type { Receipt } from "../Receipt.js"
-import { count, dollars } from "./progressFacts.js"
+import { dollars } from "./progressFacts.js"
 import { paintFor, width as widthOf } from "./progressStyle.js"
 import { table } from "./progressTable.js"
-import { counted } from "./runCache.js"
 
 /** Doubts about prices that are told one by one. */
 const mostDoubts = 3

@@ -353,8 +353,10 @@ export const make = Effect.fnUntraced(function* (output: string) {
 
   const finishAll = (rows: ReadonlyArray<Finished>): Effect.Effect<void, CheckpointError> =>
     Effect.suspend(() => {
-      const fault = Option.firstSomeOf(rows.map((row) => Option.fromNullable(faultOf(row))))
-      if (Option.isSome(fault)) return Effect.dieMessage(fault.value)
+      for (const row of rows) {
+        const fault = faultOf(row)
+        if (fault !== undefined) return Effect.dieMessage(fault)
+      }
       return outcomes.appendAll(
         rows.map(({ index, key, line }) => ({
           line,

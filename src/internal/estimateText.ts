@@ -1,23 +1,22 @@
 /** An estimate as people read it, within 80 columns. */
 import type { Estimate, Range, Totals } from "../Estimate.js"
+import { count, counted } from "./countText.js"
 import { format } from "./money.js"
 
 const width = 80
 
-const whole = (count: number): string => Math.round(count).toLocaleString("en-US")
-
 /** Three digits that count: `12.3M`. */
-const short = (count: number): string => {
+const short = (n: number): string => {
   for (const [unit, sign] of [
     [1e9, "B"],
     [1e6, "M"],
     [1e4, "k"]
   ] as const) {
-    if (count < unit) continue
-    const scaled = count / (sign === "k" ? 1e3 : unit)
+    if (n < unit) continue
+    const scaled = n / (sign === "k" ? 1e3 : unit)
     return `${scaled.toFixed(scaled >= 100 ? 0 : 1)}${sign}`
   }
-  return whole(count)
+  return count(n)
 }
 
 const from = <A>({ high, low }: Range<A>, write: (value: A) => string): string =>
@@ -59,7 +58,7 @@ const columns = ["model", "calls", "input", "output", "cost"] as const
 
 const row = ({ calls, cost, inputTokens, isCounted, outputTokens, unpriced }: Totals, model: string) => [
   model,
-  whole(calls),
+  count(calls),
   `${isCounted ? "" : "~"}${short(inputTokens)}`,
   from(outputTokens, short),
   unpriced === calls && calls > 0 ? "no price" : from(cost, format)
@@ -86,7 +85,7 @@ const basis = (estimate: Estimate): ReadonlyArray<string> => {
   if (estimate.unlimited > 0) {
     lines.push(
       ...wrap(
-        `${whole(estimate.unlimited)} calls set no maxTokens: their answers may be longer than is taken for the longest.`
+        `${count(estimate.unlimited)} calls set no maxTokens: their answers may be longer than is taken for the longest.`
       )
     )
   }
@@ -97,15 +96,13 @@ const basis = (estimate: Estimate): ReadonlyArray<string> => {
   return lines
 }
 
-const counted = (n: number, noun: string): string => `${whole(n)} ${n === 1 ? noun : `${noun}s`}`
-
 /** The estimate as text of several lines, at most 80 columns wide. */
 export const table = (estimate: Estimate): string => {
   const counts = [
     counted(estimate.requests, "request"),
     ...(estimate.duplicates > 0 ? [counted(estimate.duplicates, "duplicate")] : []),
-    ...(estimate.cached > 0 ? [`${whole(estimate.cached)} cached`] : []),
-    ...(estimate.failing > 0 ? [`${whole(estimate.failing)} will fail`] : []),
+    ...(estimate.cached > 0 ? [`${count(estimate.cached)} cached`] : []),
+    ...(estimate.failing > 0 ? [`${count(estimate.failing)} will fail`] : []),
     `${counted(estimate.calls, "call")} to make`
   ]
   const time =

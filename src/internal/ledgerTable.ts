@@ -1,12 +1,9 @@
 /** A ledger's summary as lines of text. */
+import { count, counted } from "./countText.js"
 import type { Summary, Sums } from "./ledgerSummary.js"
 import { format } from "./money.js"
 
-const count = (n: number): string => n.toLocaleString("en-US")
-
 const money = (dollars: number): string => format(BigInt(Math.round(dollars * 1e12)))
-
-const calls = (n: number): string => `${count(n)} call${n === 1 ? "" : "s"}`
 
 const millis = (ms: number | undefined): string =>
   ms === undefined ? "-" : ms < 10_000 ? `${count(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
@@ -59,17 +56,17 @@ const notes = ({ doubts, outcomeUnknown, total, unpriced }: Summary): ReadonlyAr
     ...(wasted.attempts === 0
       ? []
       : [
-          `wasted: ${money(wasted.cost)} for ${calls(wasted.attempts)} (${count(wasted.inputTokens + wasted.outputTokens)} tokens) without use`
+          `wasted: ${money(wasted.cost)} for ${counted(wasted.attempts, "call")} (${count(wasted.inputTokens + wasted.outputTokens)} tokens) without use`
         ]),
     ...(unsettled.attempts === 0
       ? []
       : [
-          `unsettled: ${calls(unsettled.attempts)} ended without an answer and may have been billed: at most ${money(unsettled.worst)}${unsettled.unbounded === 0 ? "" : `, and ${count(unsettled.unbounded)} without a bound`}`
+          `unsettled: ${counted(unsettled.attempts, "call")} ended without an answer and may have been billed: at most ${money(unsettled.worst)}${unsettled.unbounded === 0 ? "" : `, and ${count(unsettled.unbounded)} without a bound`}`
         ]),
     ...(outcomeUnknown === 0
       ? []
       : [
-          `unknown: ${calls(outcomeUnknown)} of runs that died, whose outcome is not known: they may have been billed`
+          `unknown: ${counted(outcomeUnknown, "call")} of runs that died, whose outcome is not known: they may have been billed`
         ]),
     ...(unpriced.length === 0 ? [] : [`unpriced: ${unpriced.join(", ")}`]),
     ...doubts.map((doubt) => `doubtful price: ${doubt}`)

@@ -1,6 +1,8 @@
 /** The figures of a report: of the rows, of the call log and of the receipt, whichever knows them best. */
+
 import type { Sums } from "../Ledger.js"
 import type { Receipt } from "../Receipt.js"
+import { count, counted } from "./countText.js"
 import { amount, amountOf, moneyOf } from "./reportAmount.js"
 import type { Calls } from "./reportCalls.js"
 import type { ErrorClass, Limits, Part, Report, TokenCounts } from "./reportData.js"
@@ -89,9 +91,6 @@ const errorsOf = (
   }).sort((a, b) => b.requests - a.requests || (b.attempts ?? 0) - (a.attempts ?? 0))
 }
 
-const counted = (n: number, noun: string): string =>
-  `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`
-
 export interface Found {
   readonly rows: Rows
   readonly calls: Calls | undefined
@@ -134,7 +133,7 @@ const notesOf = (found: Found, ledger: Ledger | undefined, shown: number): Reado
   }
   if (shown < rows.total) {
     notes.push(
-      `${shown.toLocaleString("en-US")} of ${counted(rows.total, "row")} are on this page: the slowest, the dearest, failures, and an even sample of the others. All figures are of all rows.`
+      `${count(shown)} of ${counted(rows.total, "row")} are on this page: the slowest, the dearest, failures, and an even sample of the others. All figures are of all rows.`
     )
   }
   if (superseded > 0) {

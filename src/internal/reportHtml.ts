@@ -1,5 +1,6 @@
 /** The page of a report. What does not move is written here; charts and the rows are the script's. */
 
+import { count, counted } from "./countText.js"
 import type { Amount, ErrorClass, Part, Report, Row } from "./reportData.js"
 import * as Page from "./reportPage.js"
 import { durationText } from "./reportText.js"
@@ -17,10 +18,6 @@ const escape = (text: string): string => text.replace(/[&<>"']/g, (character) =>
 
 /** JSON within a script element: nothing in it can end the element. */
 const embed = (value: unknown): string => JSON.stringify(value).replaceAll("<", "\\u003c")
-
-const whole = (n: number): string => Math.round(n).toLocaleString("en-US")
-
-const counted = (n: number, noun: string): string => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`
 
 const millis = (n: number | undefined): string => (n === undefined ? "–" : durationText(n))
 
@@ -61,11 +58,11 @@ const figures = (report: Report): string => {
   const ends = timeline === undefined ? 0 : timeline.answered.reduce((sum, n) => sum + n, 0)
   const isZero = (amount: Amount | undefined) => amount === undefined || amount.dollars === 0
   return [
-    figure("requests", "Requests", whole(total), [
-      `${whole(succeeded)} answered, ${share(succeeded, total)}`
+    figure("requests", "Requests", count(total), [
+      `${count(succeeded)} answered, ${share(succeeded, total)}`
     ]),
-    figure("failed", "Failed", whole(failed), [failed === 0 ? "none" : share(failed, total)]),
-    figure("cached", "From the cache", whole(cached), [
+    figure("failed", "Failed", count(failed), [failed === 0 ? "none" : share(failed, total)]),
+    figure("cached", "From the cache", count(cached), [
       isZero(money.saved) ? share(cached, total) : `${money.saved?.text} saved`
     ]),
     figure("cost", "Cost", money.cost.text, [
@@ -73,10 +70,10 @@ const figures = (report: Report): string => {
       ...unsettledLines(money.unsettled),
       ...(money.unpriced.length === 0 ? [] : [`without ${money.unpriced.slice(0, 5).join(", ")}: no price`])
     ]),
-    figure("tokens", "Tokens", whole(tokens.inputTokens + tokens.outputTokens), [
-      `${whole(tokens.inputTokens)} in, ${whole(tokens.outputTokens)} out`
+    figure("tokens", "Tokens", count(tokens.inputTokens + tokens.outputTokens), [
+      `${count(tokens.inputTokens)} in, ${count(tokens.outputTokens)} out`
     ]),
-    figure("calls", "Calls", whole(attempts), [
+    figure("calls", "Calls", count(attempts), [
       `${Number((attempts / Math.max(1, total)).toPrecision(3))} for each request`
     ]),
     ...(latency === undefined
@@ -128,7 +125,7 @@ const number = <A>(name: string, value: (item: A) => number | undefined): Column
   kind: "number",
   html: (item) => {
     const found = value(item)
-    return found === undefined ? "–" : whole(found)
+    return found === undefined ? "–" : count(found)
   },
   value
 })
@@ -334,7 +331,7 @@ const stateOf = ({ interrupted, requests }: Report): string =>
   interrupted === true
     ? '<span class="chip stopped">stopped</span>'
     : requests.failed > 0
-      ? `<span class="chip failed">${whole(requests.failed)} failed</span>`
+      ? `<span class="chip failed">${count(requests.failed)} failed</span>`
       : '<span class="chip">all answered</span>'
 
 /** The whole page. */

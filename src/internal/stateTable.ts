@@ -1,7 +1,6 @@
 /** The endpoints of a router as a table of text, for people. */
+import { count } from "./countText.js"
 import type { EndpointState } from "./poolMember.js"
-
-const grouped = (n: number): string => n.toLocaleString("en-US")
 
 const latency = (millis: number | undefined): string =>
   millis === undefined
@@ -19,7 +18,7 @@ const lastError = ({ lastError: error }: EndpointState): string =>
 const failures = ({ errors, failed }: EndpointState): string => {
   const [most] = Object.entries(errors).sort(([, a], [, b]) => b - a)
   if (most === undefined) return "0"
-  return `${grouped(failed)} ${most[0].replace(/Error$/, "")}`
+  return `${count(failed)} ${most[0].replace(/Error$/, "")}`
 }
 
 /** A column: its head, its cells, and whether they are numbers, which stand to the right. */
@@ -28,13 +27,13 @@ type Column = readonly [head: string, cell: (state: EndpointState) => string, is
 const columns: ReadonlyArray<Column> = [
   ["endpoint", ({ id }) => clip(id, 32)],
   ["circuit", ({ circuit }) => circuit],
-  ["in flight", ({ inFlight }) => grouped(inFlight), true],
+  ["in flight", ({ inFlight }) => count(inFlight), true],
   ["latency", ({ latencyMs }) => latency(latencyMs), true],
-  ["answered", ({ answered }) => grouped(answered), true],
+  ["answered", ({ answered }) => count(answered), true],
   ["failed", failures],
   [
     "tokens in / out",
-    ({ inputTokens, outputTokens }) => `${grouped(inputTokens)} / ${grouped(outputTokens)}`,
+    ({ inputTokens, outputTokens }) => `${count(inputTokens)} / ${count(outputTokens)}`,
     true
   ]
 ]

@@ -12,14 +12,13 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
 import type * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
 import type * as Endpoint from "../Endpoint.js"
 import * as EmbeddingVectors from "../internal/embeddingVectors.js"
-import { setFields } from "../internal/features.js"
 import type { JsonObject } from "../internal/jsonObject.js"
 import * as Preset from "../internal/preset.js"
 import * as RankedResults from "../internal/rankedResults.js"
+import * as VectorWire from "../internal/vectorWire.js"
 import * as Providers from "../Providers.js"
 import type { Embedding, Rerank } from "../Request.js"
 import * as Wire from "../Wire.js"
@@ -79,25 +78,10 @@ const decodeVectors = EmbeddingVectors.decodeListed(({ extra }) =>
 const decodeRanking = RankedResults.decode("results", RankedResults.tokenUsage)
 
 /** The protocol. */
-export const wire: Wire.Wire = {
-  name,
-  lacks: (request) => (request._tag === "Embedding" ? setFields(request, ["safetyIdentifier"]) : []),
-  encode: (request, { model }) => {
-    switch (request._tag) {
-      case "Embedding":
-        return Either.right({
-          path: "/embeddings",
-          body: encodeEmbedding(request, model),
-          decode: decodeVectors
-        })
-      case "Rerank":
-        return Either.right({ path: "/rerank", body: encodeRerank(request, model), decode: decodeRanking })
-      case "Chat":
-      case "Completion":
-        return Either.left(Wire.unsupported(name, request._tag))
-    }
-  }
-}
+export const wire: Wire.Wire = VectorWire.make(name, {
+  embedding: { encode: encodeEmbedding, decode: decodeVectors },
+  rerank: { encode: encodeRerank, decode: decodeRanking }
+})
 
 /** The provider over the `HttpClient` at hand. */
 export const make: Effect.Effect<Providers.Provider, never, HttpClient.HttpClient> = Wire.provider(wire)
